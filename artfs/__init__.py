@@ -1,0 +1,1 @@
+"""artfs: a versioned artifact file system for machine learning."""

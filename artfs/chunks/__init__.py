@@ -1,0 +1,1 @@
+"""Bytes under digests: cut, compress, pack, read, verify."""

@@ -1,0 +1,1 @@
+"""The Python API: what a notebook or a training script sees."""

@@ -1,0 +1,1 @@
+"""File bytes in and out: ingest, reader, prefetch, manifests."""

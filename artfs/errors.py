@@ -1,0 +1,117 @@
+"""The exceptions of artfs, all in one tree.
+
+    ArtfsError
+    ├── UserError (ValueError)             what was asked for cannot be done as asked
+    │   ├── NameNotValid                   a name, alias or path breaks the rules
+    │   ├── TypeNotValid (TypeError)       a value of the wrong kind was passed
+    │   ├── SourceNotReadable              a local file to be added is missing, unreadable or changed while read
+    │   └── ConfigNotValid                 a setting cannot be used
+    ├── NotFound (LookupError, ValueError) there is no such artifact, version, alias, run or object
+    │   └── EntryNotFound (KeyError)       the version has no such path
+    ├── Conflict                           somebody else was first, or the thing is in use
+    │   ├── AlreadyExists                  the name is taken
+    │   ├── Busy                           still open, mounted or locked
+    │   └── LeaseLost                      a commit took longer than its lease and its packs may be gone
+    ├── ReadOnly                           versions never change (I2)
+    ├── NotLogged (AttributeError)         the artifact has no version yet
+    ├── IntegrityError                     bytes are not what their digest says; never retried
+    ├── TransientError                     may work when tried again
+    │   ├── StoreUnavailable               the object store did not answer as it should
+    │   ├── RegistryUnavailable            the registry did not answer as it should
+    │   └── StoreFull                      no space is left for the bytes
+    └── InternalError                      a defect of artfs
+
+The core knows no errno, HTTP status or exit code: `mount/errno_map.py`, `cli/exit_codes.py` (and later the server) translate,
+and a test asks each of them for an answer to every class of this tree. An error that a caller would expect as a builtin is one
+too. Every message is one sentence that says what was wrong, with which name or path, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class ArtfsError(Exception):
+    """Root of everything artfs raises on purpose."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        # KeyError would print the repr of its argument: a sentence in quotation marks.
+        return self.message
+
+
+class UserError(ArtfsError, ValueError):
+    """What was asked for cannot be done as asked."""
+
+
+class NameNotValid(UserError):
+    """A name, alias, type or path breaks the rules of `model.names`."""
+
+
+class TypeNotValid(UserError, TypeError):
+    """A value of the wrong kind was passed."""
+
+
+class SourceNotReadable(UserError):
+    """A local file to be added is missing, unreadable, or changed while it was read."""
+
+
+class ConfigNotValid(UserError):
+    """A setting cannot be used; the message names the setting and where it came from."""
+
+
+class NotFound(ArtfsError, LookupError, ValueError):
+    """There is no such artifact, version, alias, run or object."""
+
+
+class EntryNotFound(NotFound, KeyError):
+    """The version has no such path."""
+
+
+class Conflict(ArtfsError):
+    """Somebody else was first, or the thing is in use."""
+
+
+class AlreadyExists(Conflict):
+    """The name is taken."""
+
+
+class Busy(Conflict):
+    """Still open, mounted or locked."""
+
+
+class LeaseLost(Conflict):
+    """A commit took longer than its lease, so that gc may have collected what it had stored (I4)."""
+
+
+class ReadOnly(ArtfsError):
+    """Versions never change (I2)."""
+
+
+class NotLogged(ArtfsError, AttributeError):
+    """The artifact has no version yet: log it and `wait()` first."""
+
+
+class IntegrityError(ArtfsError):
+    """Bytes are not what their digest says, or are no valid encoding (I3). Never retried."""
+
+
+class TransientError(ArtfsError):
+    """May work when tried again."""
+
+
+class StoreUnavailable(TransientError):
+    """The object store did not answer as it should."""
+
+
+class RegistryUnavailable(TransientError):
+    """The registry did not answer as it should."""
+
+
+class StoreFull(TransientError):
+    """No space is left for the bytes; what was there before is untouched."""
+
+
+class InternalError(ArtfsError):
+    """A defect of artfs."""

@@ -1,0 +1,1 @@
+"""Values, without I/O: digests, names, entries, manifests, records."""

@@ -1,0 +1,63 @@
+"""What every object store does, and what its callers may rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from typing_extensions import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object: its key, its size in bytes, and when it was put, in seconds since the epoch."""
+
+    key: str
+    size: int
+    modified_s: float
+
+
+class ObjectStore(Protocol):
+    """Bytes under keys.
+
+    Keys are relative `/`-separated text of `[a-z0-9._-]`. Objects never change: a key is put once, and a second `put` of it (a
+    retry) carries the same bytes. All methods block and may be called from any thread.
+
+    Errors: NotFound for a key that is not there, StoreFull when there is no room, StoreUnavailable for what may pass.
+    """
+
+    def put(self, key: str, data: Sequence[Buffer]) -> None:
+        """Store the pieces of `data`, one after the other, as one object.
+
+        Atomic: readers see nothing or all. Durable: when it returns, the object survives a power cut. After an error nothing is
+        visible under the key that was not before. Racing puts of one key leave the bytes of one of them.
+        """
+        ...
+
+    def get(self, key: str) -> bytes:
+        """All bytes of the object."""
+        ...
+
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset` on; IntegrityError when the object ends before."""
+        ...
+
+    def size(self, key: str) -> int:
+        """The object's size in bytes."""
+        ...
+
+    def has(self, key: str) -> bool:
+        """True if the object is there, as of some moment during the call."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the object; nothing happens when it is not there."""
+        ...
+
+    def iter_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """The objects whose keys start with `prefix`, in order of their keys.
+
+        Objects put or deleted meanwhile may or may not be seen.
+        """
+        ...

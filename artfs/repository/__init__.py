@@ -1,0 +1,1 @@
+"""The stores together, and the invariants between them: commit, gc, verify, open."""

@@ -1,0 +1,1 @@
+"""What artfs looks like as a file system, in plain blocking Python."""
