@@ -1,0 +1,154 @@
+"""Chunks by reference: from memory where they are, else from the packs, verified (I3).
+
+Chunks that lie near each other in one pack are read with one request. A chunk that another thread is fetching is waited for, not
+fetched again. All methods may be called from any thread.
+
+One lock guards the cache and the table of fetches under way; it is never held while reading, decompressing or digesting. A fetch
+is entered under the same lock that has just found the chunk neither cached nor under way, and is taken out under the lock that puts
+the result into the cache: so there is no moment at which two threads could both decide to fetch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+
+from artfs.chunks.codec import damaged, decode_chunk
+from artfs.chunks.memory_cache import MemoryCache
+from artfs.errors import IntegrityError, NotFound
+from artfs.model.digest import Digest
+from artfs.model.entry import ChunkRef, PackId, pack_key
+from artfs.objectstore.protocol import ObjectStore
+
+#: Bytes between two chunks that are read and thrown away rather than making two requests.
+_MAX_GAP = 64 << 10
+#: Most bytes of one request.
+_MAX_RUN = 8 << 20
+
+
+class _Fetch:
+    """Chunks that one thread is fetching. `chunks` is complete, or `failed` is true, once `done` is set."""
+
+    __slots__ = ("chunks", "done")
+
+    def __init__(self) -> None:
+        self.chunks: dict[Digest, bytes] = {}
+        self.done = threading.Event()
+
+
+class ChunkStore:
+    """Reads chunks from the packs in `objects`, and keeps up to `memory` bytes of decoded ones."""
+
+    def __init__(self, objects: ObjectStore, memory: int) -> None:
+        self._objects = objects
+        self._cache = MemoryCache(memory)
+        self._fetches: dict[Digest, _Fetch] = {}
+        self._lock = threading.Lock()
+
+    def read(self, refs: Sequence[ChunkRef]) -> list[bytes]:
+        """The plain bytes of the chunks. IntegrityError tells pack, offset and digest of one that is damaged or missing."""
+        found: dict[Digest, bytes] = {}
+        while True:
+            own, others = self._divide(refs, found)
+            if own:
+                self._fetch_own(own, found)
+            for fetch in others:
+                fetch.done.wait()
+                found.update(fetch.chunks)
+            if not others:
+                return [_checked(found[ref.digest], ref) for ref in refs]
+            # What the others were to fetch and could not (theirs to report) is ours to fetch in the next round.
+
+    def read_uncached(self, refs: Sequence[ChunkRef]) -> list[bytes]:
+        """Like `read`, but straight from the packs: for verifying, and for what will not be read again soon."""
+        found = self._read_packs({ref.digest: ref for ref in refs}.values())
+        return [_checked(found[ref.digest], ref) for ref in refs]
+
+    def peek(self, digest: Digest) -> bytes | None:
+        """The plain bytes of a chunk if they are in memory."""
+        with self._lock:
+            return self._cache.get(digest)
+
+    def _divide(self, refs: Sequence[ChunkRef], found: dict[Digest, bytes]) -> tuple[dict[Digest, ChunkRef], set[_Fetch]]:
+        """Add to `found` what is in memory; of the rest, what is now ours to fetch, and the fetches of others to wait for."""
+        own: dict[Digest, ChunkRef] = {}
+        others: set[_Fetch] = set()
+        mine = _Fetch()
+        with self._lock:
+            for ref in refs:
+                digest = ref.digest
+                if digest in found or digest in own:
+                    continue
+                data = self._cache.get(digest)
+                if data is not None:
+                    found[digest] = data
+                elif (fetch := self._fetches.get(digest)) is not None:
+                    others.add(fetch)
+                else:
+                    own[digest] = ref
+                    self._fetches[digest] = mine
+        return own, others
+
+    def _fetch_own(self, own: dict[Digest, ChunkRef], found: dict[Digest, bytes]) -> None:
+        chunks: dict[Digest, bytes] = {}
+        try:
+            chunks = self._read_packs(own.values())
+            found.update(chunks)
+        finally:
+            with self._lock:
+                for digest in own:
+                    fetch = self._fetches.pop(digest)
+                for digest, data in chunks.items():
+                    self._cache.put(digest, data)
+            fetch.chunks = chunks
+            fetch.done.set()
+
+    def _read_packs(self, refs: Iterable[ChunkRef]) -> dict[Digest, bytes]:
+        chunks: dict[Digest, bytes] = {}
+        for run in _runs(refs):
+            self._read_run(run, chunks)
+        return chunks
+
+    def _read_run(self, run: list[ChunkRef], chunks: dict[Digest, bytes]) -> None:
+        first, last = run[0], run[-1]
+        start = first.offset
+        try:
+            stored = self._objects.read_range(pack_key(first.pack), start, last.offset + last.stored_size - start)
+        except NotFound as error:
+            raise damaged(first, "the pack is not there") from error
+        except IntegrityError as error:
+            if len(run) == 1:
+                raise damaged(first, str(error)) from error
+            for ref in run:  # the pack ends early: say which chunk is the first that is cut off
+                self._read_run([ref], chunks)
+            return
+        for ref in run:
+            begin = ref.offset - start
+            chunks[ref.digest] = decode_chunk(stored[begin : begin + ref.stored_size], ref)
+
+
+def _checked(data: bytes, ref: ChunkRef) -> bytes:
+    # The same digest may be asked for with another size by a damaged manifest.
+    if len(data) != ref.size:
+        raise damaged(ref, f"{ref.size} bytes were expected, but the chunk of this digest has {len(data)}")
+    return data
+
+
+def _place(ref: ChunkRef) -> tuple[PackId, int]:
+    return ref.pack, ref.offset
+
+
+def _runs(refs: Iterable[ChunkRef]) -> list[list[ChunkRef]]:
+    """The chunks grouped by what one request shall read."""
+    runs: list[list[ChunkRef]] = []
+    pack: PackId | None = None
+    start = end = 0
+    for ref in sorted(refs, key=_place):
+        stop = ref.offset + ref.stored_size
+        if ref.pack == pack and 0 <= ref.offset - end <= _MAX_GAP and stop - start <= _MAX_RUN:
+            runs[-1].append(ref)
+        else:
+            runs.append([ref])
+            pack, start = ref.pack, ref.offset
+        end = stop
+    return runs
