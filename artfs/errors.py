@@ -18,7 +18,8 @@
     ├── TransientError                     may work when tried again
     │   ├── StoreUnavailable               the object store did not answer as it should
     │   ├── RegistryUnavailable            the registry did not answer as it should
-    │   └── StoreFull                      no space is left for the bytes
+    │   ├── StoreFull                      no space is left for the bytes
+    │   └── TimedOut (TimeoutError)        it is not done yet, within the time that was given
     └── InternalError                      a defect of artfs
 
 The core knows no errno, HTTP status or exit code: `mount/errno_map.py`, `cli/exit_codes.py` (and later the server) translate,
@@ -111,6 +112,10 @@ class RegistryUnavailable(TransientError):
 
 class StoreFull(TransientError):
     """No space is left for the bytes; what was there before is untouched."""
+
+
+class TimedOut(TransientError, TimeoutError):
+    """It was not done within the time that was given; it may be later."""
 
 
 class InternalError(ArtfsError):
