@@ -1,0 +1,144 @@
+"""Keeping the leases of commits alive while they are under way.
+
+A lease is how a commit tells gc that packs are being written which no version names yet (I4). As long as the process lives, a
+heartbeat extends it; when the process dies, it expires, and gc collects what the commit had stored. This module opens leases,
+extends them and ends them; it does not know what is stored under them.
+
+Threads: one daemon thread extends all leases of a keeper. It starts with the first lease and ends with the last, so a process that
+only reads has none. `_lock` guards the set of leases and the thread; the registry is never called with it held, so that a slow
+registry delays heartbeats and not those who commit. After fork(2) the child owns none of the leases and has no thread: it must not
+extend, and so keep alive, what its parent may have given up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import weakref
+from collections import deque
+from typing import Protocol
+
+from artfs.errors import LeaseLost, TransientError
+from artfs.model.entry import LeaseId
+from artfs.model.records import LeaseRecord
+
+#: A lease that was not extended for so long has expired. Long enough for a machine that swaps or a registry that restarts.
+TTL_S = 300.0
+INTERVAL_S = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class LeaseTable(Protocol):
+    """What the registry offers for leases."""
+
+    def open(self, entity: str, holder: str, ttl_s: float) -> LeaseRecord: ...
+
+    def heartbeat(self, lease: LeaseId, ttl_s: float) -> object: ...
+
+    def end(self, lease: LeaseId) -> object: ...
+
+
+class LeaseKeeper:
+    """Opens leases and extends them until they are ended."""
+
+    def __init__(self, table: LeaseTable, *, ttl_s: float = TTL_S, interval_s: float = INTERVAL_S) -> None:
+        self._table = table
+        self._ttl_s = ttl_s
+        self._interval_s = interval_s
+        self._dropped: deque[LeaseId] = deque()
+        self._reset()
+        _keepers.add(self)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._held: set[LeaseId] = set()
+        self._thread: threading.Thread | None = None
+        self._dropped.clear()
+
+    @property
+    def held(self) -> frozenset[LeaseId]:
+        """The leases that are being kept alive."""
+        with self._lock:
+            return frozenset(self._held)
+
+    def open(self, entity: str) -> LeaseId:
+        """Open a lease and keep it alive until `end` or `release`."""
+        lease = self._table.open(entity, f"{socket.gethostname()}:{os.getpid()}", self._ttl_s).id
+        with self._lock:
+            self._held.add(lease)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="artfs-leases", daemon=True)
+                self._thread.start()
+        return lease
+
+    def release(self, lease: LeaseId) -> None:
+        """Extend `lease` no longer, as the registry has ended it or is about to."""
+        with self._lock:
+            self._held.discard(lease)
+            if not self._held:
+                self._changed.notify_all()
+
+    def end(self, lease: LeaseId) -> None:
+        """End `lease`: nothing stored under it will be committed. If the registry cannot be told now, the lease expires."""
+        self.release(lease)
+        try:
+            self._table.end(lease)
+        except (TransientError, LeaseLost) as error:
+            logger.info("the lease %s could not be ended and will expire: %s", lease.hex(), error)
+
+    def drop_later(self, lease: LeaseId) -> None:
+        """End `lease` soon. For finalizers: takes no lock and calls no registry, as they run anywhere, even inside both."""
+        self._dropped.append(lease)
+
+    def close(self) -> None:
+        """Stop extending all leases."""
+        with self._lock:
+            self._held.clear()
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self) -> None:
+        while self._wait():
+            while self._dropped:
+                self.end(self._dropped.popleft())
+            for lease in self.held:
+                self._extend(lease)
+
+    def _wait(self) -> bool:
+        """Wait for the next round; False when the thread has nothing left to do and is about to end."""
+        with self._lock:
+            if self._held:
+                self._changed.wait(self._interval_s)
+            if not self._held:
+                self._thread = None  # under the lock: an `open` after this starts another thread
+            return bool(self._held)
+
+    def _extend(self, lease: LeaseId) -> None:
+        try:
+            self._table.heartbeat(lease, self._ttl_s)
+        except LeaseLost as error:
+            # The commit is told when it commits. Here it may as well have been committed between the look and the heartbeat.
+            logger.info("the lease %s is not extended any more: %s", lease.hex(), error)
+            self.release(lease)
+        except TransientError as error:
+            logger.info("the lease %s could not be extended, trying again: %s", lease.hex(), error)
+        except Exception:
+            # One lease must not take the heartbeat of the others with it.
+            logger.exception("the heartbeat of the lease %s failed", lease.hex())
+
+
+_keepers: weakref.WeakSet[LeaseKeeper] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    for keeper in list(_keepers):
+        keeper._reset()  # noqa: SLF001  the one other place that may: the child's copy of the lock may be held for ever
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

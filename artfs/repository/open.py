@@ -1,0 +1,35 @@
+"""The composition root: which concrete classes a repository is made of. Nothing else in artfs names them together."""
+
+from __future__ import annotations
+
+from artfs.chunks.store import ChunkStore
+from artfs.config import Config
+from artfs.content.manifests import ManifestStore
+from artfs.content.reader import ContentReader
+from artfs.objectstore.metered import MeteredStore
+from artfs.objectstore.open import open_objects
+from artfs.objectstore.protocol import ObjectStore
+from artfs.registry.open import open_registry
+from artfs.registry.registry import Registry
+from artfs.repository.leases import LeaseKeeper
+from artfs.repository.repository import Repository
+
+
+def open_repository(config: Config) -> Repository:
+    """Open the registry and the object store that `config` names, creating what is not there yet."""
+    return assemble_repository(config, open_registry(config.registry), open_objects(config.objects))
+
+
+def assemble_repository(config: Config, registry: Registry, objects: ObjectStore) -> Repository:
+    """A repository over stores that are open already. It closes `registry` when it is closed."""
+    metered = MeteredStore(objects)
+    chunks = ChunkStore(metered, config.memory)
+    return Repository(
+        config=config,
+        registry=registry,
+        objects=metered,
+        chunks=chunks,
+        manifests=ManifestStore(chunks),
+        reader=ContentReader(chunks),
+        leases=LeaseKeeper(registry.leases),
+    )

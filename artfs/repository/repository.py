@@ -1,0 +1,48 @@
+"""The repository: one registry and one object store, and everything that reads through both.
+
+A value that holds the parts together; what is done with them is in the modules beside it (commit, gc, verify, materialise, diff).
+It names no concrete store: `open.py` does. All parts are thread-safe, and so is this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from artfs.chunks.store import ChunkStore
+from artfs.config import Config
+from artfs.content.manifests import Manifest, ManifestStore
+from artfs.content.reader import ContentReader
+from artfs.model.records import VersionRecord
+from artfs.objectstore.metered import MeteredStore
+from artfs.registry.registry import Registry
+from artfs.repository.leases import LeaseKeeper
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repository:
+    """The stores together. `leases` keeps the commits of this process alive."""
+
+    config: Config
+    registry: Registry
+    objects: MeteredStore
+    chunks: ChunkStore
+    manifests: ManifestStore
+    reader: ContentReader
+    leases: LeaseKeeper
+
+    def manifest(self, version: VersionRecord) -> Manifest:
+        """The entries of `version`; only its root is read now, the pages when they are asked for."""
+        return self.manifests.open(version.manifest)
+
+    def close(self) -> None:
+        """Stop keeping leases alive and let go of the registry. Commits still under way fail."""
+        self.leases.close()
+        self.registry.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
