@@ -1,0 +1,64 @@
+"""`artfs gc`: delete what no version needs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from artfs.cli.context import current
+from artfs.cli.durations import format_duration, parse_duration
+from artfs.cli.options import JsonOption
+from artfs.cli.output import Cell, Column, Size, print_json, print_table
+from artfs.repository.gc import GRACE_S, GcReport, PackTotal, collect_garbage
+from artfs.repository.open import open_repository
+
+EXAMPLE = "artfs gc --grace 24h --dry-run"
+
+
+def command(
+    ctx: typer.Context,
+    grace: Annotated[
+        str, typer.Option("--grace", metavar="DURATION", help="How long bytes stay after nothing needs them: 90s, 15m, 24h, 7d.")
+    ] = format_duration(GRACE_S),
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete bytes that no version needs any more.
+
+    Safe beside commits in flight. Bytes are doomed first and deleted by a later gc, when the grace period is over.
+    """
+    invocation = current(ctx)
+    grace_s = parse_duration(grace)
+    with open_repository(invocation.config) as repository:
+        report = collect_garbage(repository, grace_s=grace_s, dry_run=dry_run)
+    if as_json:
+        print_json(_form(report))
+        return
+    rows: list[list[Cell]] = [[what, total.packs, Size(total.size)] for what, total in _lines(report)]
+    print_table([Column("what"), Column("packs", right=True), Column("size", right=True)], rows)
+
+
+def _lines(report: GcReport) -> list[tuple[str, PackTotal]]:
+    would = "would be " if report.dry_run else ""
+    return [
+        (f"{would}deleted", report.deleted),
+        (f"{would}deleted, left by commits that never ended", report.leftovers),
+        (f"{would}doomed, to be deleted after the grace period", report.doomed),
+        *((f"kept: {why}", total) for why, total in report.kept.items()),
+    ]
+
+
+def _form(report: GcReport) -> dict[str, Any]:
+    return {
+        "dry_run": report.dry_run,
+        "deleted": _total_form(report.deleted),
+        "leftovers": _total_form(report.leftovers),
+        "doomed": _total_form(report.doomed),
+        "leases": report.leases,
+        "kept": {why: _total_form(total) for why, total in report.kept.items()},
+    }
+
+
+def _total_form(total: PackTotal) -> dict[str, int]:
+    return {"packs": total.packs, "size": total.size}

@@ -1,0 +1,104 @@
+"""`artfs ls`: artifacts of the project, or entries of a version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from artfs.cli.completion import complete_target
+from artfs.cli.context import Invocation, current
+from artfs.cli.entries import find_entry
+from artfs.cli.forms import collection_form, entry_form, modified_at
+from artfs.cli.options import JsonOption
+from artfs.cli.output import Cell, Column, Size, print_json, print_note, print_table
+from artfs.cli.target import Target
+from artfs.content.manifests import Manifest
+from artfs.model.entry import Entry, Kind
+from artfs.model.records import CollectionRecord, VersionRecord
+from artfs.repository.open import open_repository
+from artfs.repository.repository import Repository
+
+EXAMPLE = "artfs ls pets:best/images"
+
+
+def command(
+    ctx: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME[:VERSION[/PATH]]]",
+            help="A version (latest when none is given), or a path in one.",
+            autocompletion=complete_target,
+        ),
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-R", help="List all that is below, by full path.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the artifacts of the project, or the files of a version.
+
+    Artifacts: name, type, number of versions, size of the newest. Files: size, time of change, name.
+    """
+    invocation = current(ctx)
+    wanted = None if target is None else invocation.target(target)
+    with open_repository(invocation.config) as repository:
+        if wanted is None:
+            _list_artifacts(invocation, repository, as_json=as_json)
+        else:
+            _list_entries(repository, wanted, recursive=recursive, as_json=as_json)
+
+
+def _list_artifacts(invocation: Invocation, repository: Repository, *, as_json: bool) -> None:
+    entity, project = invocation.config.entity, invocation.config.project
+    collections = repository.registry.collections.list(entity, project)
+    newest = [_newest(repository, collection) for collection in collections]
+    if as_json:
+        print_json([collection_form(*pair) for pair in zip(collections, newest, strict=True)])
+        return
+    columns = [Column("artifact", style="bold"), Column("type"), Column("versions", right=True), Column("size", right=True)]
+    rows: Iterable[list[Cell]] = (
+        [collection.artifact.name, collection.type, collection.version_count, Size(version.size) if version else None]
+        for collection, version in zip(collections, newest, strict=True)
+    )
+    if collections:
+        print_table(columns, rows)
+        return
+    others = [f"{entity}/{project}" for entity, project in repository.registry.collections.projects()]
+    elsewhere = f"; there are some in {', '.join(others[:5])}" if others else ""
+    print_note(f"no artifacts in {entity}/{project}{elsewhere}")
+
+
+def _newest(repository: Repository, collection: CollectionRecord) -> VersionRecord | None:
+    return next(iter(repository.registry.versions.list(collection.artifact)), None)
+
+
+def _list_entries(repository: Repository, wanted: Target, *, recursive: bool, as_json: bool) -> None:
+    version = repository.registry.versions.resolve(wanted.version)
+    entries = _entries(repository.manifest(version), version, wanted.path, recursive=recursive)
+    if as_json:
+        print_json([entry_form(entry) for entry in entries])
+        return
+    columns = [Column("size", right=True), Column("changed", style="dim"), Column("name")]
+    print_table(columns, (_row(entry, full_path=recursive) for entry in entries))
+
+
+def _entries(manifest: Manifest, version: VersionRecord, path: str, *, recursive: bool) -> Iterable[Entry]:
+    if path:
+        entry = find_entry(manifest, version, path)
+        if entry.kind is not Kind.DIRECTORY:
+            return [entry]
+    if recursive:
+        return (entry for entry in manifest.iter_entries(path) if entry.path != path)
+    return manifest.list(path)
+
+
+def _row(entry: Entry, *, full_path: bool) -> list[Cell]:
+    name = entry.path if full_path else entry.name
+    if entry.kind is Kind.DIRECTORY:
+        return [None, None, name + "/"]
+    if entry.kind is Kind.SYMLINK:
+        name = f"{name} -> {entry.target}"
+    elif entry.kind is Kind.REFERENCE and entry.reference is not None:
+        name = f"{name} -> {entry.reference.uri}"
+    return [Size(entry.size), modified_at(entry), name]

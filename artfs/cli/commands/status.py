@@ -1,0 +1,102 @@
+"""`artfs status`: settings in force, what is stored, what is mounted, where the logs are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from artfs.cli.context import current
+from artfs.cli.options import JsonOption
+from artfs.cli.output import Cell, Size, counted, print_fields, print_json
+from artfs.config import Config
+from artfs.mount.control import MountInfo, list_mounts
+from artfs.repository.open import open_repository
+from artfs.repository.repository import Repository
+
+EXAMPLE = "artfs status --json"
+
+
+def command(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Show the settings in force, what is stored and what is mounted.
+
+    Counts are of everything in the registry, not of one project. Passwords in addresses are not shown.
+    """
+    invocation = current(ctx)
+    with open_repository(invocation.config) as repository:
+        form = _form(invocation.config, repository)
+    if as_json:
+        print_json(form)
+    else:
+        print_fields(_fields(form))
+
+
+def _form(config: Config, repository: Repository) -> dict[str, Any]:
+    registry = repository.registry
+    projects = registry.collections.projects()
+    collections = [collection for entity, project in projects for collection in registry.collections.list(entity, project)]
+    packs = [pack.size for pack in registry.packs.iter_all()]
+    return {
+        "entity": config.entity,
+        "project": config.project,
+        "registry": _without_password(config.registry),
+        "objects": _without_password(config.objects),
+        "run": config.run_id,
+        "projects": len(projects),
+        "artifacts": len(collections),
+        "versions": sum(collection.version_count for collection in collections),
+        "version_size": sum(version.size for version in registry.versions.iter_live()),
+        "packs": len(packs),
+        "stored_size": sum(packs),
+        "commits_under_way": len(registry.leases.list_active()),
+        "mounts": [_mount_form(mount) for mount in list_mounts(config)],
+        "staging": sorted(str(path) for path in _staging_directories(config.staging_dir)),
+        "log_dir": str(config.log_dir),
+        "staging_dir": str(config.staging_dir),
+        "memo_dir": str(config.memo_dir),
+    }
+
+
+def _mount_form(mount: MountInfo) -> dict[str, Any]:
+    return {
+        "mountpoint": str(mount.mountpoint),
+        "target": mount.target,
+        "pid": mount.pid,
+        "read_only": mount.read_only,
+        "log": str(mount.log),
+    }
+
+
+def _staging_directories(root: Path) -> Iterator[Path]:
+    """`ENTITY/PROJECT/ARTIFACT/NAME` of each open staging directory, relative to `root`."""
+    return (path.relative_to(root) for path in root.glob("*/*/*/*") if path.is_dir())
+
+
+def _fields(form: dict[str, Any]) -> list[tuple[str, Cell | list[str]]]:
+    mounts = [
+        f"{mount['mountpoint']} ({mount['target']}{', read-only' if mount['read_only'] else ''}, process {mount['pid']})"
+        for mount in form["mounts"]
+    ]
+    return [
+        ("entity", form["entity"]),
+        ("project", form["project"]),
+        ("registry", form["registry"]),
+        ("objects", form["objects"]),
+        ("run", form["run"]),
+        ("artifacts", f"{form['artifacts']} in {counted(form['projects'], 'project')}"),
+        ("versions", form["versions"]),
+        ("size of versions", Size(form["version_size"])),
+        ("packs", form["packs"]),
+        ("size of packs", Size(form["stored_size"])),
+        ("commits under way", form["commits_under_way"]),
+        ("mounts", mounts or None),
+        ("staging", form["staging"] or None),
+        ("logs", form["log_dir"]),
+    ]
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)

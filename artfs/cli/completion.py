@@ -1,0 +1,140 @@
+"""Shell completion of artifact names, versions, aliases and paths, read from the registry.
+
+Bash takes a colon for the end of a word, so that it asks for the completion of `la` when the line says `get bike:la`, and expects
+to be given `latest`, not `bike:latest`. `join_words_at_colons` puts such words together before the line is parsed, and
+`_for_shell` takes the part away again that bash believes to be another word.
+
+A completion never prints an error and creates nothing: a name that cannot be completed is just not completed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from artfs.errors import ArtfsError
+
+if TYPE_CHECKING:
+    from artfs.cli.context import Invocation
+    from artfs.repository.repository import Repository
+
+#: What typer is told by the shell in.
+COMPLETE_VARIABLE = "_ARTFS_COMPLETE"
+#: Set by us for ourselves: bash has cut the word at its last colon.
+_CUT_VARIABLE = "_ARTFS_COMPLETE_CUT"
+
+
+def join_words_at_colons(environ: MutableMapping[str, str]) -> None:
+    """Undo what bash's word breaks did to the line to be completed, in `environ`, where typer will read it."""
+    if environ.get(COMPLETE_VARIABLE) != "complete_bash":
+        return
+    words, current = environ.get("COMP_WORDS", "").split("\n"), int(environ.get("COMP_CWORD", "0"))
+    words = words[: current + 1] + [""] * (current + 1 - len(words))
+    joined: list[str] = []
+    for index, word in enumerate(words):
+        if index > 1 and (word == ":" or words[index - 1] == ":"):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    environ["COMP_WORDS"], environ["COMP_CWORD"] = "\n".join(joined), str(len(joined) - 1)
+    if ":" in joined[-1] and len(joined) < len(words):
+        environ[_CUT_VARIABLE] = "1"
+
+
+def complete_artifact(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of artifacts, spelled as far as `incomplete` spells them."""
+    return _complete(ctx, incomplete, _artifacts)
+
+
+def complete_version(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of artifacts, and after the colon of their versions and aliases."""
+    return _complete(ctx, incomplete, _versions)
+
+
+def complete_target(ctx: typer.Context, incomplete: str) -> list[str]:
+    """As `complete_version`, and after a slash the paths in the version."""
+    return _complete(ctx, incomplete, _targets)
+
+
+def complete_alias(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Aliases of the artifact that the line has named already."""
+    named = ctx.params.get("name") or ctx.params.get("version")
+    if not isinstance(named, str):
+        return []
+    return _complete(ctx, incomplete, lambda invocation, repository, _: _aliases(invocation, repository, named))
+
+
+def _complete(ctx: typer.Context, incomplete: str, candidates: Callable[[Invocation, Repository, str], Iterable[str]]) -> list[str]:
+    try:
+        with _opened(ctx) as (invocation, repository):
+            if repository is None:
+                return []
+            return _for_shell(
+                incomplete, (text for text in candidates(invocation, repository, incomplete) if text.startswith(incomplete))
+            )
+    except (ArtfsError, OSError):
+        return []
+
+
+@contextmanager
+def _opened(ctx: typer.Context) -> Iterator[tuple[Invocation, Repository | None]]:
+    from artfs.cli.context import current
+    from artfs.repository.open import open_repository
+
+    invocation = current(ctx)
+    default_registry = f"sqlite:///{invocation.config.data_dir}/"
+    if invocation.config.registry.startswith(default_registry) and not invocation.config.data_dir.exists():
+        yield invocation, None  # nothing was ever put: a press of Tab should not be what creates the registry
+        return
+    with open_repository(invocation.config) as repository:
+        yield invocation, repository
+
+
+def _for_shell(incomplete: str, candidates: Iterable[str]) -> list[str]:
+    cut = incomplete.rfind(":") + 1 if os.environ.get(_CUT_VARIABLE) else 0
+    return [text[cut:] for text in candidates]
+
+
+def _artifacts(invocation: Invocation, repository: Repository, incomplete: str) -> Iterator[str]:
+    said = incomplete.split("/")[:-1]
+    config = invocation.config
+    project = said[-1] if said else config.project
+    entity = said[-2] if len(said) > 1 else config.entity
+    prefix = "/".join([*said, ""])
+    for collection in repository.registry.collections.list(entity, project):
+        yield prefix + collection.artifact.name
+
+
+def _versions(invocation: Invocation, repository: Repository, incomplete: str) -> Iterator[str]:
+    head, colon, _ = incomplete.partition(":")
+    if not colon:
+        yield from _artifacts(invocation, repository, incomplete)
+        return
+    artifact = invocation.artifact(head)
+    for alias in sorted(repository.registry.aliases.list(artifact)):
+        yield f"{head}:{alias}"
+    for version in repository.registry.versions.list(artifact):
+        yield f"{head}:{version.label}"
+
+
+def _targets(invocation: Invocation, repository: Repository, incomplete: str) -> Iterator[str]:
+    head, colon, tail = incomplete.partition(":")
+    if not colon or "/" not in tail:
+        yield from _versions(invocation, repository, incomplete)
+        return
+    from artfs.model.entry import Kind
+
+    selector, _, path = tail.partition("/")
+    directory = path.rpartition("/")[0]
+    manifest = repository.manifest(repository.registry.versions.resolve(invocation.version(f"{head}:{selector}")))
+    for entry in manifest.list(directory):
+        yield f"{head}:{selector}/{entry.path}{'/' if entry.kind is Kind.DIRECTORY else ''}"
+
+
+def _aliases(invocation: Invocation, repository: Repository, named: str) -> Iterator[str]:
+    artifact = invocation.artifact(named.partition(":")[0])
+    yield from sorted(repository.registry.aliases.list(artifact))

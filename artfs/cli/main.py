@@ -1,0 +1,158 @@
+"""The program `artfs`: its global options, its commands by name, and what becomes of an error.
+
+Commands are modules of `artfs.cli.commands` with a function `command` and an `EXAMPLE`; only the one that is run is imported, so
+that `artfs --help` and completion of a command's name import nothing heavy. The table below must therefore say each command's help
+a second time; a test compares them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from artfs.cli import failure
+from artfs.cli.completion import join_words_at_colons
+from artfs.cli.exit_codes import DONE, PIPE_CLOSED
+from artfs.version import __version__
+
+CONTENT, NAMES, LINEAGE, MOUNT, STORE = "Content", "Versions and names", "Lineage", "Mount and staging", "Store"
+
+#: Command → help panel and the first line of its help, in the order of `artfs --help`.
+COMMANDS = {
+    "put": (CONTENT, "Log a file or a folder as a version, and print NAME:vN."),
+    "get": (CONTENT, "Write a version, or a path of one, to a folder, and print where."),
+    "ls": (CONTENT, "List the artifacts of the project, or the files of a version."),
+    "cat": (CONTENT, "Write files of a version to stdout."),
+    "diff": (CONTENT, "Show which paths differ between two versions."),
+    "show": (NAMES, "Show all that is known of a version."),
+    "versions": (NAMES, "List the versions of an artifact, newest first."),
+    "alias": (NAMES, "Move aliases to a version."),
+    "unalias": (NAMES, "Take aliases away from an artifact."),
+    "describe": (NAMES, "Change the description and the metadata of a version."),
+    "rm": (NAMES, "Delete versions."),
+    "runs": (LINEAGE, "List the runs of the project, or show one of them."),
+    "lineage": (LINEAGE, "Show which runs and versions a version came from and went into."),
+    "mount": (MOUNT, "Mount artifacts as directories."),
+    "umount": (MOUNT, "Unmount, once acknowledged work is safe."),
+    "stage": (MOUNT, "Open a staging directory in a mount, and print its path."),
+    "commit": (MOUNT, "Make a staging directory the next version, and print NAME:vN."),
+    "status": (STORE, "Show the settings in force, what is stored and what is mounted."),
+    "gc": (STORE, "Delete bytes that no version needs any more."),
+    "verify": (STORE, "Check that all that is stored is whole."),
+}
+
+
+class Commands(TyperGroup):
+    """The commands, imported when they are run; and the one place where errors become lines and exit codes."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (panel, line) in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=line, rich_help_panel=panel, rich_markup_mode=self.rich_markup_mode))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, stub, rest = super().resolve_command(ctx, args)
+        return name, stub and load_command(str(name)), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # `artfs cat … | head`: nobody reads on. Point stdout elsewhere, or the flush at exit fails once more, with a message.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return PIPE_CLOSED
+        return result
+
+    # Takes what its callers give it; the other parameters of the overridden one go through `extra`.
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run the command line and leave with its exit code, however it ends."""
+        join_words_at_colons(os.environ)
+        arguments = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(arguments, prog_name or "artfs", **{**extra, "standalone_mode": False})
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- the last one to see an error: it becomes a line and a code
+            code = failure.report(error, show_traceback=failure.wants_tracebacks(_count_verbose(arguments)))
+        sys.exit(code or DONE)
+
+
+def load_command(name: str) -> TyperCommand:
+    """The real command behind a name in COMMANDS."""
+    module = importlib.import_module(f"artfs.cli.commands.{name}")
+    single = typer.Typer(add_completion=False, rich_markup_mode=_markup_mode())
+    single.command(name, epilog=f"Example: {module.EXAMPLE}")(module.command)
+    return cast("TyperCommand", typer.main.get_command(single))
+
+
+def _markup_mode() -> Any:
+    return "rich" if sys.stdout.isatty() else None
+
+
+def _count_verbose(arguments: Sequence[str]) -> int:
+    """How often -v was said; for errors that came before, or instead of, parsing."""
+    options = [argument for argument in arguments if argument.startswith("-")]
+    return sum(argument == "--verbose" or (not argument.startswith("--") and set(argument[1:]) == {"v"}) for argument in options)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"artfs {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode=_markup_mode(),
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(
+    epilog="Settings are taken from options, from ARTFS_* variables, from $XDG_CONFIG_HOME/artfs/config.toml, in this order. "
+    "ARTFS_HOME keeps everything in one folder, ARTFS_MEMORY bounds the memory of reads, ARTFS_DEBUG=1 shows tracebacks."
+)
+def options(
+    *,
+    entity: Annotated[
+        str | None,
+        typer.Option(
+            "--entity", metavar="NAME", envvar="ARTFS_ENTITY", help="Who the artifacts belong to; your login name by default."
+        ),
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="NAME", envvar="ARTFS_PROJECT", help="Project of names that say none.")
+    ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option("--registry", metavar="URL", envvar="ARTFS_REGISTRY", help="Where metadata is: sqlite:///… or postgresql://…"),
+    ] = None,
+    objects: Annotated[
+        str | None, typer.Option("--objects", metavar="URL", envvar="ARTFS_OBJECTS", help="Where bytes are: file:///…")
+    ] = None,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Say what is being done, and show tracebacks; -vv says more.")
+    ] = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version of artfs.")
+    ] = False,
+) -> None:
+    """Versioned artifacts for machine learning: log, mount, read, stage, commit."""
+    del entity, project, registry, objects, version  # commands read them from the context
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(level=level, format="artfs: %(message)s", stream=sys.stderr, force=True)
+
+
+def main() -> None:
+    """The console script."""
+    app()

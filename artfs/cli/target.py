@@ -1,0 +1,35 @@
+"""Parse `NAME[:VERSION[/PATH]]`, as `ls`, `get` and `cat` take it.
+
+A path needs a version before it: in `bike/images` there is no telling whether `bike` is a project or an artifact, so that without a
+colon all slashes belong to the name (`PROJECT/NAME`, `ENTITY/PROJECT/NAME`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from artfs.errors import NameNotValid
+from artfs.model.names import LATEST, VersionName, normalise_path, parse_version_name
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A version and a path in it; the path is empty for the root."""
+
+    version: VersionName
+    path: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.version}/{self.path}" if self.path else str(self.version)
+
+
+def parse_target(text: str, *, entity: str, project: str) -> Target:
+    """The target that `text` names; the version is `latest` when it says none."""
+    head, colon, tail = text.partition(":")
+    if not colon:
+        if head.count("/") > 2:
+            raise NameNotValid(f"{text!r} names no artifact: write NAME:VERSION/PATH, for example 'bike-dataset:{LATEST}/images'")
+        return Target(parse_version_name(head, entity=entity, project=project))
+    selector, _, path = tail.partition("/")
+    version = parse_version_name(f"{head}:{selector}", entity=entity, project=project)
+    return Target(version, normalise_path(path) if path.strip("/.") or ".." in path else "")
