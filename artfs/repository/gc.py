@@ -12,11 +12,9 @@ dies is finished by the next one, and several may run at once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from artfs.errors import LeaseLost
 from artfs.model.entry import PackId, lease_of_pack, lease_prefix, pack_key
 from artfs.model.records import LeaseRecord
 from artfs.repository.repository import Repository
@@ -80,7 +78,8 @@ def _sweep_leases(repository: Repository, report: GcReport, ended_before: dateti
     leases = list(repository.registry.leases.list_collectable(ended_before))
     if not report.dry_run:
         for lease in leases:
-            _take_from_commit(repository, lease)
+            # They are over for good: no commit can succeed under them, so only packs that were committed keep their rows (I4).
+            repository.registry.packs.drop_uncommitted(lease.id)
     named = _named_packs(repository, leases)
     for lease in leases:
         for info in list(repository.objects.iter_objects(lease_prefix(lease.id))):
@@ -92,15 +91,6 @@ def _sweep_leases(repository: Repository, report: GcReport, ended_before: dateti
         if not report.dry_run:
             # Last: while the row is there, a gc that dies here is repeated by the next one.
             repository.registry.leases.remove(lease.id)
-
-
-def _take_from_commit(repository: Repository, lease: LeaseRecord) -> None:
-    """From here on no commit can succeed under `lease`, and only packs that were committed under it have rows."""
-    if lease.ended_at is None:
-        # Expired. Its process may live and be about to commit: whichever transaction is first decides (I4).
-        with suppress(LeaseLost):
-            repository.registry.leases.end(lease.id)
-    repository.registry.packs.drop_uncommitted(lease.id)
 
 
 def _named_packs(repository: Repository, leases: Iterable[LeaseRecord]) -> set[str]:

@@ -9,8 +9,7 @@ from artfs.content.reader import ContentReader
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
 from artfs.objectstore.protocol import ObjectStore
-from artfs.registry.open import open_registry
-from artfs.registry.registry import Registry
+from artfs.registry.open import Registry, open_registry
 from artfs.repository.leases import LeaseKeeper
 from artfs.repository.repository import Repository
 

@@ -16,7 +16,7 @@ from artfs.content.manifests import Manifest, ManifestStore
 from artfs.content.reader import ContentReader
 from artfs.model.records import VersionRecord
 from artfs.objectstore.metered import MeteredStore
-from artfs.registry.registry import Registry
+from artfs.registry.open import Registry
 from artfs.repository.leases import LeaseKeeper
 
 
