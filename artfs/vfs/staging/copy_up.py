@@ -1,0 +1,53 @@
+"""Copies of base files on the host file system: for a file that is to be changed, and for one that is read through a descriptor.
+
+Reads through the content reader, which may go to the network: never call these with a lock held. Any thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from artfs.model.entry import Entry
+from artfs.vfs.staging.base_version import FileReader
+from artfs.vfs.staging.host import Host
+from artfs.vfs.staging.layout import os_error
+from artfs.vfs.staging.stat import mode_of_entry
+
+_STEP = 1 << 20
+
+
+def copy_to_scratch(host: Host, reader: FileReader, entry: Entry, scratch_path: str, size: int | None) -> None:
+    """Make `scratch_path` a file with the bytes (the first `size` of them), mode and mtime of the entry."""
+    fd = host.open(scratch_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        _copy(reader, entry, fd, entry.size if size is None else min(size, entry.size))
+        host.fchmod(fd, stat.S_IMODE(mode_of_entry(entry)))
+        # Being opened does not change a file: the first write will set the time, if it comes.
+        host.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+    finally:
+        host.close(fd)
+
+
+def open_copy(reader: FileReader, entry: Entry, scratch: str) -> int:
+    """A descriptor to read the bytes of the entry from; the copy has no name and goes with the descriptor."""
+    fd = os.open(scratch, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        _copy(reader, entry, fd, entry.size)
+        os.lseek(fd, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _copy(reader: FileReader, entry: Entry, fd: int, size: int) -> None:
+    offset = 0
+    while offset < size:
+        data = memoryview(reader.read(entry, offset, min(_STEP, size - offset)))
+        if not data:
+            raise os_error(errno.EIO, entry.path)
+        while data:
+            written = os.pwrite(fd, data, offset)
+            data, offset = data[written:], offset + written
