@@ -3,6 +3,20 @@
 Which of the two it is shows in the reference alone: raw if and only if `stored_size == size`. A frame is written with its content
 size in its head, so that a decoder knows what it will need before it allocates. All functions may be called from any thread;
 compressing, decompressing and digesting release the GIL.
+
+Deciding by a sample of two pieces, against compressing everything and looking at the result (one core, real files):
+
+    content                 by sample, level 1    everything, level 1    everything, level 3
+    zip, gzip                15 000 MB/s 100 %       6 500 MB/s 100 %       5 000 MB/s 100 %
+    small PNG (470 bytes)     1 000      100 %          96       99 %          77       99 %
+    ONNX weights              7 600      100 %       1 040       93 %       1 040       93 %
+    dlib weights                960       83 %       1 040       82 %         690       82 %
+    shared libraries            500       36 %         510       36 %         380       34 %
+    CSV                         410       34 %         420       34 %         260       34 %
+    Python source               300       30 %         310       30 %         270       29 %
+
+So level 3 is not worth its time on chunks of this size. The 7 % of float weights are left lying: reading them back would run at
+1 400 MB/s in place of 5 000.
 """
 
 from __future__ import annotations
@@ -16,13 +30,15 @@ from artfs.errors import IntegrityError
 from artfs.model.digest import digest_of
 from artfs.model.entry import ChunkRef, pack_key
 
-LEVEL = 3
+LEVEL = 1
 #: A frame must save one sixteenth of the chunk: less is not worth decompressing it on each read.
-_GAIN = 16
-#: Chunks shorter than this are compressed without trying a sample first.
+_FRAME_GAIN = 16
+#: Chunks from this length on are compressed in full only if a sample of them shrinks by a tenth.
 _SAMPLED_FROM = 16 << 10
 _SAMPLE_SIZE = 4 << 10
-_SAMPLE_LEVEL = 1
+_SAMPLE_GAIN = 10
+#: How files begin that are compressed already and often too small for a sample to be worth it: PNG, JPEG, GIF and gzip.
+_COMPRESSED_HEADS = frozenset({b"\x89PN", b"\xff\xd8\xff", b"GIF", b"\x1f\x8b\x08"})
 
 
 class _Contexts(threading.local):
@@ -30,7 +46,6 @@ class _Contexts(threading.local):
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=LEVEL)
-        self.sampler = zstandard.ZstdCompressor(level=_SAMPLE_LEVEL)
         self.decompressor = zstandard.ZstdDecompressor()
 
 
@@ -39,17 +54,20 @@ _contexts = _Contexts()
 
 def encode_chunk(data: Buffer) -> Buffer:
     """What to store for the plain bytes of a chunk: `data` itself, or a zstd frame that is clearly shorter."""
-    size = memoryview(data).nbytes
-    if size >= _SAMPLED_FROM and not _sample_shrinks(memoryview(data)):
+    view = memoryview(data)
+    size = view.nbytes
+    if not size or bytes(view[:3]) in _COMPRESSED_HEADS:
         return data
-    frame = _contexts.compressor.compress(memoryview(data))
-    return frame if len(frame) <= size - size // _GAIN and len(frame) < size else data
+    if size >= _SAMPLED_FROM and not _sample_shrinks(view):
+        return data
+    frame = _contexts.compressor.compress(view)
+    return frame if len(frame) < size - size // _FRAME_GAIN else data
 
 
-def _sample_shrinks(data: memoryview) -> bool:
-    middle = (len(data) - _SAMPLE_SIZE) // 2
-    sample = data[middle : middle + _SAMPLE_SIZE]
-    return len(_contexts.sampler.compress(sample)) <= _SAMPLE_SIZE - _SAMPLE_SIZE // _GAIN
+def _sample_shrinks(view: memoryview) -> bool:
+    quarter, half = len(view) // 4, _SAMPLE_SIZE // 2
+    sample = bytes(view[quarter : quarter + half]) + bytes(view[3 * quarter - half : 3 * quarter])
+    return len(_contexts.compressor.compress(sample)) < _SAMPLE_SIZE - _SAMPLE_SIZE // _SAMPLE_GAIN
 
 
 def decode_chunk(stored: Buffer, ref: ChunkRef) -> bytes:

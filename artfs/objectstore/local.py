@@ -106,9 +106,12 @@ class LocalStore:
         path = self._root / check_key(key)
         self._open_files.forget(str(path))
         try:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            with contextlib.suppress(FileNotFoundError):
                 self._fs.unlink(path)
+            # Also when it was gone: a delete that a crash cut short is finished by the next one.
             self._remove_empty_folders(path.parent)
+        except (NotADirectoryError, IsADirectoryError):
+            return  # an object in the place of a folder, or the reverse: no object of that key
         except OSError as error:
             raise explain(error, "delete", path) from error
 
