@@ -1,0 +1,30 @@
+"""Leases inside a transaction: locking one that must be alive, ending one."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select, update
+
+from artfs.errors import LeaseLost
+from artfs.model.entry import LeaseId
+from artfs.registry.dialects import now
+from artfs.registry.schema import leases
+
+
+def lock_active_lease(connection: Connection, lease: LeaseId, *, for_what: str) -> int:
+    """Lock a lease that is neither ended nor expired, and return its entity's id. Raises LeaseLost.
+
+    gc takes the same lock before it calls a lease dead, so what is written under this lock is seen by gc or never written (I4).
+    """
+    query = select(leases).where(leases.c.lease == lease).with_for_update(key_share=True)
+    row = connection.execute(query).one_or_none()
+    # The time is taken after the lock was got: waiting for it may have taken long.
+    if row is None or row.ended_at is not None or row.expires_at <= now(connection):
+        raise LeaseLost(f"{for_what} took longer than its lease, so what it had stored may have been collected: commit it again")
+    entity_id: int = row.entity_id
+    return entity_id
+
+
+def end_lease(connection: Connection, lease: LeaseId) -> None:
+    """End the lease; nothing happens when it has ended or is gone."""
+    statement = update(leases).where(leases.c.lease == lease, leases.c.ended_at.is_(None))
+    connection.execute(statement.values(ended_at=now(connection)))

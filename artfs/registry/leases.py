@@ -1,0 +1,107 @@
+"""Leases: what keeps gc away from the packs of a commit under way (I4). Any thread; every method is one transaction.
+
+A lease is alive until it is ended or not renewed in time, and never comes back to life. All times are the registry's.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from artfs.errors import Busy
+from artfs.model.entry import LEASE_ID_SIZE, LeaseId
+from artfs.model.records import LeaseRecord
+from artfs.registry.database import Database
+from artfs.registry.dialects import now
+from artfs.registry.lease_rows import end_lease, lock_active_lease
+from artfs.registry.pack_rows import drop_pending
+from artfs.registry.schema import entities, leases
+from artfs.registry.scopes import ensure_entity
+
+
+class Leases:
+    """The commits under way, and those that gc has not cleaned up behind."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, entity: str, holder: str, ttl_s: float) -> LeaseRecord:
+        """A new lease, alive for `ttl_s` seconds. `holder` says for people who has it."""
+
+        def work(connection: Connection) -> LeaseRecord:
+            lease = LeaseId(secrets.token_bytes(LEASE_ID_SIZE))
+            started_at = now(connection)
+            connection.execute(
+                insert(leases).values(
+                    lease=lease,
+                    entity_id=ensure_entity(connection, entity),
+                    holder=holder,
+                    started_at=started_at,
+                    expires_at=started_at + timedelta(seconds=ttl_s),
+                )
+            )
+            return _select(connection, leases.c.lease == lease)[0]
+
+        return self._database.write(work)
+
+    def heartbeat(self, lease: LeaseId, ttl_s: float) -> None:
+        """Keep the lease alive for `ttl_s` seconds from now. Raises LeaseLost when it has ended, expired or gone."""
+
+        def work(connection: Connection) -> None:
+            lock_active_lease(connection, lease, for_what="this commit")
+            expires_at = now(connection) + timedelta(seconds=ttl_s)
+            connection.execute(update(leases).where(leases.c.lease == lease).values(expires_at=expires_at))
+
+        self._database.write(work)
+
+    def end(self, lease: LeaseId) -> None:
+        """The commit is over, well or not; nothing happens when it was before."""
+        self._database.write(lambda connection: end_lease(connection, lease))
+
+    def list_collectable(self, ended_before: datetime) -> list[LeaseRecord]:
+        """The leases that ended or expired before that time, oldest first; nothing will be written under them any more."""
+
+        def work(connection: Connection) -> list[LeaseRecord]:
+            # Ending the expired ones here waits for a commit that holds one of them, and bars every later one: what gc sees after
+            # this is final. Only to compare times would let a commit succeed whose packs gc is about to delete.
+            expired = (leases.c.ended_at.is_(None)) & (leases.c.expires_at <= now(connection))
+            connection.execute(update(leases).where(expired).values(ended_at=leases.c.expires_at))
+            return _select(connection, leases.c.ended_at < ended_before)
+
+        return self._database.write(work)
+
+    def list_active(self) -> list[LeaseRecord]:
+        """The leases that are alive, oldest first."""
+        return self._database.read(
+            lambda connection: _select(connection, leases.c.ended_at.is_(None), leases.c.expires_at > now(connection))
+        )
+
+    def remove(self, lease: LeaseId) -> None:
+        """Forget a lease whose leftovers are deleted. Raises Busy when it is alive; nothing happens when it is gone."""
+
+        def work(connection: Connection) -> None:
+            alive = _select(connection, leases.c.lease == lease, leases.c.ended_at.is_(None), leases.c.expires_at > now(connection))
+            if alive:
+                raise Busy(f"the commit of {alive[0].holder} is still under way: wait for it to end")
+            drop_pending(connection, lease)
+            connection.execute(delete(leases).where(leases.c.lease == lease))
+
+        self._database.write(work)
+
+
+def _select(connection: Connection, *criteria: ColumnElement[bool]) -> list[LeaseRecord]:
+    query: Any = select(leases, entities.c.name).join(entities).where(*criteria).order_by(leases.c.started_at, leases.c.lease)
+    return [
+        LeaseRecord(
+            id=LeaseId(row.lease),
+            entity=row.name,
+            holder=row.holder,
+            started_at=row.started_at,
+            expires_at=row.expires_at,
+            ended_at=row.ended_at,
+        )
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,90 @@
+"""Opening a registry by its URL, and what an open one is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from artfs.errors import ConfigNotValid
+from artfs.registry.aliases import Aliases
+from artfs.registry.collections import Collections
+from artfs.registry.database import PATIENCE_S, Database
+from artfs.registry.leases import Leases
+from artfs.registry.lineage import Lineage
+from artfs.registry.migrations import migrate
+from artfs.registry.packs import Packs
+from artfs.registry.postgres import open_postgres
+from artfs.registry.runs import Runs
+from artfs.registry.sqlite import open_sqlite
+from artfs.registry.versions import Versions
+
+_SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All metadata. Every method of its parts is one transaction; any thread of any number of processes may call them.
+
+    Errors: NotFound, Conflict and UserError as the methods say; RegistryUnavailable when the database cannot be reached or stays
+    locked, StoreFull when it has no space, IntegrityError when it is damaged.
+    """
+
+    collections: Collections
+    versions: Versions
+    aliases: Aliases
+    runs: Runs
+    lineage: Lineage
+    packs: Packs
+    leases: Leases
+    _database: Database = field(repr=False)
+
+    def close(self) -> None:
+        """Close the connections. A later call opens new ones."""
+        self._database.close()
+
+
+def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> Registry:
+    """Open the registry `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`, and make or migrate it when that is needed.
+
+    `patience_s` is how long a transaction waits for others that are in its way.
+    """
+    database, name = _open_database(url, patience_s)
+    try:
+        migrate(database, name)
+    except BaseException:
+        database.close()
+        raise
+    return Registry(
+        collections=Collections(database),
+        versions=Versions(database),
+        aliases=Aliases(database),
+        runs=Runs(database),
+        lineage=Lineage(database),
+        packs=Packs(database),
+        leases=Leases(database),
+        _database=database,
+    )
+
+
+def _open_database(url: str, patience_s: float) -> tuple[Database, str]:
+    if url.startswith(_SQLITE):
+        # Not parsed as a URL: a folder's name may hold any character.
+        path = url.removeprefix(_SQLITE)
+        if not path or path == ":memory:":
+            raise ConfigNotValid(f"{url!r} names no file: write for example sqlite:////srv/artfs/registry.sqlite")
+        return open_sqlite(Path(path), patience_s=patience_s), path
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigNotValid(
+            "the registry's address is no URL: expected sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+        ) from None
+    if parsed.drivername not in _POSTGRES:
+        raise ConfigNotValid(
+            f"no registry can be kept in {parsed.drivername!r}: use sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+        )
+    return open_postgres(parsed, patience_s=patience_s), parsed.render_as_string(hide_password=True)

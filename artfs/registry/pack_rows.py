@@ -1,0 +1,62 @@
+"""Packs and the chunk index inside a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, delete, exists, select
+
+from artfs.model.entry import ChunkRef, LeaseId
+from artfs.registry import dialects
+from artfs.registry.schema import chunks, contribution_packs, packs, version_packs
+from artfs.registry.version_rows import BATCH
+
+#: Nothing that anybody can see needs the pack.
+IS_UNNEEDED: ColumnElement[bool] = ~(
+    exists().where(version_packs.c.pack_id == packs.c.id) | exists().where(contribution_packs.c.pack_id == packs.c.id)
+)
+
+
+def add_chunks(connection: Connection, entity_id: int, pack_row: int, refs: Sequence[ChunkRef]) -> None:
+    """Enter the chunks of a pack into the index; a digest the pack holds twice is entered once."""
+    if not refs:
+        return
+    connection.execute(
+        dialects.insert(connection, chunks).on_conflict_do_nothing(),
+        [
+            {
+                "entity_id": entity_id,
+                "digest": ref.digest,
+                "pack_id": pack_row,
+                "offset": ref.offset,
+                "stored_size": ref.stored_size,
+                "size": ref.size,
+            }
+            for ref in refs
+        ],
+    )
+
+
+def drop_chunks(connection: Connection, pack_rows: Sequence[int]) -> None:
+    for start in range(0, len(pack_rows), BATCH):
+        connection.execute(delete(chunks).where(chunks.c.pack_id.in_(pack_rows[start : start + BATCH])))
+
+
+def drop_pending(connection: Connection, lease: LeaseId) -> None:
+    """Drop the packs a commit has written that has not been committed, and their chunks."""
+    pending = (packs.c.lease == lease) & (packs.c.state == "pending")
+    # Locked first, so that none of them can be committed between the two deletions.
+    query = select(packs.c.id).where(pending).order_by(packs.c.pack).with_for_update()
+    rows = list(connection.execute(query).scalars())
+    drop_chunks(connection, rows)
+    for start in range(0, len(rows), BATCH):
+        connection.execute(delete(packs).where(packs.c.id.in_(rows[start : start + BATCH])))
+
+
+def insert_pack(connection: Connection, values: dict[str, object]) -> int:
+    """The row of a pack, inserted unless a retry finds it there already."""
+    statement = dialects.insert(connection, packs).values(values).on_conflict_do_nothing().returning(packs.c.id)
+    row: int | None = connection.execute(statement).scalar()
+    if row is None:
+        row = connection.execute(select(packs.c.id).where(packs.c.pack == values["pack"])).scalar_one()
+    return row

@@ -1,0 +1,168 @@
+"""Packs and the chunk index: what deduplication finds and gc goes by. Any thread; every method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, delete, select, update
+
+from artfs.model.digest import Digest
+from artfs.model.entry import ChunkRef, LeaseId, PackId, lease_of_pack
+from artfs.model.records import PackRecord
+from artfs.registry.database import Database
+from artfs.registry.dialects import now
+from artfs.registry.lease_rows import lock_active_lease
+from artfs.registry.pack_rows import IS_UNNEEDED, add_chunks, drop_chunks, drop_pending, insert_pack
+from artfs.registry.schema import chunks, entities, packs
+from artfs.registry.version_rows import BATCH
+
+#: May be named by whoever commits now.
+_IS_USABLE = (packs.c.state == "committed") & packs.c.doomed_at.is_(None)
+
+_FIND_CHUNKS: Select[Any] = (
+    select(chunks.c.digest, chunks.c.size, packs.c.pack, chunks.c.offset, chunks.c.stored_size)
+    .join(packs, packs.c.id == chunks.c.pack_id)
+    .where(
+        chunks.c.entity_id == select(entities.c.id).where(entities.c.name == bindparam("entity")).scalar_subquery(),
+        chunks.c.digest.in_(bindparam("digests", expanding=True)),
+        _IS_USABLE | ((packs.c.state == "pending") & (packs.c.lease == bindparam("lease"))),
+    )
+)
+
+
+class Packs:
+    """The packs of all entities."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, entity: str, lease: LeaseId, pack_id: PackId, size: int, chunks: Sequence[ChunkRef]) -> None:
+        """Enter a pack that is durable (I1), for this commit alone until that is through.
+
+        Raises LeaseLost when the lease is over: gc may have deleted the object already.
+        """
+
+        def work(connection: Connection) -> None:
+            entity_id = lock_active_lease(connection, lease, for_what=f"storing content of {entity}")
+            values = {
+                "pack": pack_id,
+                "lease": lease_of_pack(pack_id),
+                "entity_id": entity_id,
+                "size": size,
+                "created_at": now(connection),
+                "state": "pending",
+            }
+            add_chunks(connection, entity_id, insert_pack(connection, values), chunks)
+
+        self._database.write(work)
+
+    def find_chunks(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
+        """Where those of the chunks lie that the entity has in committed packs, or that this commit has stored itself."""
+
+        def work(connection: Connection) -> dict[Digest, ChunkRef]:
+            found: dict[Digest, ChunkRef] = {}
+            for start in range(0, len(digests), BATCH):
+                given = {"entity": entity, "lease": lease, "digests": digests[start : start + BATCH]}
+                for row in connection.execute(_FIND_CHUNKS, given):
+                    found[row[0]] = ChunkRef(*row)
+            return found
+
+        return self._database.read(work) if digests else {}
+
+    def usable(self, ids: Iterable[PackId]) -> set[PackId]:
+        """Those of the packs that are committed and not about to be deleted."""
+        wanted = sorted(set(ids))
+
+        def work(connection: Connection) -> set[PackId]:
+            found: set[PackId] = set()
+            for start in range(0, len(wanted), BATCH):
+                query = select(packs.c.pack).where(packs.c.pack.in_(wanted[start : start + BATCH]), _IS_USABLE)
+                found.update(PackId(pack) for pack in connection.execute(query).scalars())
+            return found
+
+        return self._database.read(work)
+
+    def iter_all(self) -> Iterator[PackRecord]:
+        """All packs that have a row, oldest row first. One that is added meanwhile may be missed."""
+        after = 0
+        while batch := self._rows_after(after):
+            yield from (_as_record(row) for row in batch)
+            after = batch[-1].id
+
+    def doom_unneeded(self) -> int:
+        """Doom the committed packs that no live version needs: new commits do not find their chunks any more. Returns how many."""
+
+        def work(connection: Connection) -> int:
+            rows = _lock_unneeded(connection, _IS_USABLE)
+            for start in range(0, len(rows), BATCH):
+                batch = [row.id for row in rows[start : start + BATCH]]
+                connection.execute(update(packs).where(packs.c.id.in_(batch)).values(doomed_at=now(connection)))
+            return len(rows)
+
+        return self._database.write(work)
+
+    def claim_doomed(self, doomed_before: datetime, limit: int) -> list[PackRecord]:
+        """Packs whose objects are to be deleted now: doomed before that time and still not needed, or claimed before.
+
+        From here on no commit can have them back. After deleting the objects say `forget`.
+        """
+
+        def work(connection: Connection) -> list[PackRecord]:
+            claimed = list(connection.execute(select(packs).where(packs.c.state == "deleting").order_by(packs.c.id).limit(limit)))
+            fresh = []
+            if len(claimed) < limit:
+                doomed = (packs.c.state == "committed") & (packs.c.doomed_at < doomed_before)
+                fresh = _lock_unneeded(connection, doomed, limit=limit - len(claimed))
+            rows = [row.id for row in fresh]
+            drop_chunks(connection, rows)
+            for start in range(0, len(rows), BATCH):
+                connection.execute(update(packs).where(packs.c.id.in_(rows[start : start + BATCH])).values(state="deleting"))
+            return [_as_record(row) for row in (*claimed, *fresh)]
+
+        return self._database.write(work)
+
+    def forget(self, ids: Iterable[PackId]) -> None:
+        """Drop the rows of claimed packs whose objects are deleted."""
+        gone = sorted(set(ids))
+
+        def work(connection: Connection) -> None:
+            for start in range(0, len(gone), BATCH):
+                batch = gone[start : start + BATCH]
+                connection.execute(delete(packs).where(packs.c.pack.in_(batch), packs.c.state == "deleting"))
+
+        self._database.write(work)
+
+    def drop_uncommitted(self, lease: LeaseId) -> None:
+        """Drop the rows of what a dead commit has stored."""
+        self._database.write(lambda connection: drop_pending(connection, lease))
+
+    def _rows_after(self, low: int) -> list[Row[Any]]:
+        query = select(packs).where(packs.c.id > low).order_by(packs.c.id).limit(BATCH)
+        return self._database.read(lambda connection: list(connection.execute(query)))
+
+
+def _lock_unneeded(connection: Connection, criterion: Any, *, limit: int | None = None) -> list[Row[Any]]:
+    """Lock the packs that meet the criterion and that nothing needs.
+
+    In two steps, as one statement would judge by what was committed before it got the lock: a commit that held the lock may have
+    come to need the pack meanwhile (I4). A commit that comes later waits for our lock and then sees what we did.
+    """
+    query = select(packs.c.id).where(criterion, IS_UNNEEDED).order_by(packs.c.pack).limit(limit).with_for_update()
+    locked = list(connection.execute(query).scalars())
+    rows: list[Row[Any]] = []
+    for start in range(0, len(locked), BATCH):
+        still = select(packs).where(packs.c.id.in_(locked[start : start + BATCH]), criterion, IS_UNNEEDED).order_by(packs.c.pack)
+        rows.extend(connection.execute(still))
+    return rows
+
+
+def _as_record(row: Row[Any]) -> PackRecord:
+    return PackRecord(
+        id=PackId(row.pack),
+        size=row.size,
+        created_at=row.created_at,
+        committed=row.state != "pending",
+        doomed_at=row.doomed_at,
+    )

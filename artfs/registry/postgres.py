@@ -1,0 +1,74 @@
+"""The registry in PostgreSQL: how it is reached, how its transactions begin, and what its errors mean.
+
+Reading transactions see one snapshot. Writing ones see what is committed when each statement begins, and order themselves by
+row locks: whoever changes a collection locks its row, whoever dooms or needs a pack locks the pack's. The order of locks is
+collection, lease, packs (by pack id); a deadlock that happens all the same is rolled back by the server and tried again.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import URL, create_engine
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from artfs.errors import ConfigNotValid, IntegrityError, InternalError, RegistryUnavailable, StoreFull
+from artfs.registry.database import PATIENCE_S, Database, Failure, Retry
+
+_CONNECT_TIMEOUT_S = 10
+#: Serialization failure, deadlock, lock not available.
+_IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})
+#: Data or index corrupted.
+_DAMAGED = frozenset({"XX001", "XX002"})
+#: Disk full.
+_FULL = "53100"
+#: Classes: connection exception, authorisation, no such database, insufficient resources, operator intervention, system error.
+_UNAVAILABLE = ("08", "28", "3D", "53", "57", "58")
+#: Not allowed to use the table; the server only takes reads.
+_FORBIDDEN = frozenset({"42501", "25006"})
+
+
+def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
+    """Connect lazily to the database of `url`."""
+    try:
+        import psycopg  # noqa: PLC0415 - an extra: who keeps the registry in a file does not need it
+    except ImportError as error:
+        raise ConfigNotValid("a registry in PostgreSQL needs psycopg: pip install 'artfs[postgres]'") from error
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        pool_timeout=patience_s,
+        connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "artfs"},
+    )
+    name = url.render_as_string(hide_password=True)
+    return Database(
+        engine,
+        reading=engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
+        writing=engine,
+        driver_error=psycopg.Error,
+        explain=lambda error: _explain(error, name),
+        patience_s=patience_s,
+    )
+
+
+def _explain(error: Exception, name: str) -> Failure:
+    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
+    state: str = getattr(cause, "sqlstate", None) or ""
+    said = " ".join(str(cause).split())
+    if state in _IN_THE_WAY:
+        text = f"the registry {name} was too busy with the same rows: try again"
+        return Failure(RegistryUnavailable(text), Retry.PATIENTLY)
+    if state in _DAMAGED:
+        return Failure(IntegrityError(f"the registry {name} is damaged ({said}): restore it from a backup"))
+    if state == _FULL:
+        return Failure(StoreFull(f"no space is left for the registry {name}: free some on its server and try again"))
+    if state in _FORBIDDEN:
+        return Failure(RegistryUnavailable(f"the registry {name} cannot be written ({said}): check the rights of its user"))
+    if isinstance(error, PoolTimeout):
+        return Failure(RegistryUnavailable(f"too many threads use the registry {name} at once: try again"))
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    unreachable = not state and type(cause).__name__ == "OperationalError"
+    if lost or unreachable or state.startswith(_UNAVAILABLE):
+        text = f"the registry {name} did not answer as it should ({said}): check that the server runs and the address is right"
+        return Failure(RegistryUnavailable(text), Retry.ONCE if lost else Retry.NEVER)
+    return Failure(InternalError(f"the registry {name} refused what artfs asked of it: {said}"))

@@ -1,0 +1,118 @@
+"""Versions inside a transaction: reading them as records, and changing what may change of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
+
+from artfs.errors import NotFound
+from artfs.model.chunk_list import decode_chunk_ref
+from artfs.model.names import ArtifactName
+from artfs.model.records import VersionRecord, VersionState
+from artfs.registry.dialects import insert, now
+from artfs.registry.schema import aliases, collections, entities, projects, versions
+
+#: Ids in one IN list: enough to make round trips rare, few enough for every database.
+BATCH = 500
+
+IS_LIVE: ColumnElement[bool] = versions.c.state == VersionState.COMMITTED.value
+
+_VERSIONS = (
+    select(
+        versions,
+        collections.c.name.label("collection_name"),
+        collections.c.type,
+        projects.c.name.label("project_name"),
+        entities.c.name.label("entity_name"),
+    )
+    .join(collections, collections.c.id == versions.c.collection_id)
+    .join(projects, projects.c.id == collections.c.project_id)
+    .join(entities, entities.c.id == projects.c.entity_id)
+)
+
+
+def select_versions(
+    connection: Connection, *criteria: ColumnElement[bool], order_by: Any = None, limit: int | None = None
+) -> list[VersionRecord]:
+    """The versions that meet all criteria, with their aliases."""
+    rows = connection.execute(_VERSIONS.where(*criteria).order_by(order_by).limit(limit)).all()
+    names = _aliases_of(connection, [row.id for row in rows])
+    return [_as_record(row, tuple(names.get(row.id, ()))) for row in rows]
+
+
+def get_version(connection: Connection, version_id: int) -> VersionRecord:
+    """The version, deleted or not. Raises NotFound."""
+    found = select_versions(connection, versions.c.id == version_id)
+    if not found:
+        raise NotFound(f"there is no version with the id {version_id} in the registry")
+    return found[0]
+
+
+def require_live(record: VersionRecord) -> VersionRecord:
+    if record.state is not VersionState.COMMITTED:
+        raise NotFound(f"{record.qualified_name} has been deleted: its number is not given again")
+    return record
+
+
+def place_aliases(connection: Connection, collection_id: int, version_id: int, names: Iterable[str]) -> None:
+    """Make the aliases stand on the version, wherever they were before. The collection must be locked."""
+    moved_at = now(connection)
+    for name in dict.fromkeys(names):
+        statement = insert(connection, aliases).values(
+            collection_id=collection_id, name=name, version_id=version_id, moved_at=moved_at
+        )
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["collection_id", "name"],
+                set_={"version_id": version_id, "moved_at": moved_at},
+                # One that stands there already has not moved.
+                where=aliases.c.version_id != version_id,
+            )
+        )
+
+
+def drop_aliases(connection: Connection, version_id: int, names: Iterable[str]) -> None:
+    """Take the aliases off the version; one that stands elsewhere stays there."""
+    for name in names:
+        connection.execute(delete(aliases).where(aliases.c.version_id == version_id, aliases.c.name == name))
+
+
+def change_version(connection: Connection, version_id: int, **values: Any) -> None:
+    connection.execute(update(versions).where(versions.c.id == version_id).values(**values))
+
+
+def find_live(connection: Connection, collection_id: int, criterion: ColumnElement[bool]) -> VersionRecord | None:
+    """The live version of the collection that meets the criterion, which at most one does."""
+    found = select_versions(connection, versions.c.collection_id == collection_id, IS_LIVE, criterion)
+    return found[0] if found else None
+
+
+def _aliases_of(connection: Connection, version_ids: Sequence[int]) -> Mapping[int, list[str]]:
+    names: dict[int, list[str]] = {}
+    for start in range(0, len(version_ids), BATCH):
+        query = select(aliases.c.version_id, aliases.c.name).where(aliases.c.version_id.in_(version_ids[start : start + BATCH]))
+        for version_id, name in connection.execute(query).tuples():
+            names.setdefault(version_id, []).append(name)
+    # Sorted here, as databases disagree on the order of text.
+    return {version_id: sorted(found) for version_id, found in names.items()}
+
+
+def _as_record(row: Row[Any], names: tuple[str, ...]) -> VersionRecord:
+    return VersionRecord(
+        id=row.id,
+        collection_id=row.collection_id,
+        artifact=ArtifactName(row.entity_name, row.project_name, row.collection_name),
+        type=row.type,
+        number=row.number,
+        digest=row.digest,
+        manifest=decode_chunk_ref(row.manifest),
+        size=row.size,
+        file_count=row.file_count,
+        description=row.description,
+        metadata=row.metadata,
+        state=VersionState(row.state),
+        created_at=row.created_at,
+        aliases=names,
+    )

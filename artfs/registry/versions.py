@@ -1,0 +1,167 @@
+"""Versions: commit, look-up, what may change of one, deletion. Any thread; every method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, select
+
+from artfs.errors import Conflict, NotFound
+from artfs.model.digest import Digest
+from artfs.model.entry import PackId
+from artfs.model.names import ArtifactName, VersionName, check_alias
+from artfs.model.records import CommitOutcome, VersionDraft, VersionRecord, VersionState
+from artfs.registry.commit import commit_draft
+from artfs.registry.database import Database
+from artfs.registry.dialects import now
+from artfs.registry.schema import aliases, packs, version_packs, versions
+from artfs.registry.scopes import find_collection_id, lock_collection_of, require_collection_id
+from artfs.registry.suggestions import missing_version
+from artfs.registry.version_rows import (
+    BATCH,
+    IS_LIVE,
+    change_version,
+    drop_aliases,
+    find_live,
+    get_version,
+    place_aliases,
+    require_live,
+    select_versions,
+)
+
+
+class _Keep(Enum):
+    KEEP = "keep"
+
+
+#: The description stays what it is. None would mean that there is none any more.
+KEEP: Final = _Keep.KEEP
+
+
+class Versions:
+    """The versions of all artifact collections."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def commit(self, draft: VersionDraft) -> CommitOutcome:
+        """Make a version of `draft`, or give the one of its collection that has the same digest (I8).
+
+        Then aliases, producer, description and metadata of the draft are added to that one. Raises LeaseLost or Conflict when
+        packs that are needed may be gone (I4), AlreadyExists when `expected_number` is not the next one.
+        """
+        return self._database.write(lambda connection: commit_draft(connection, draft))
+
+    def resolve(self, name: VersionName) -> VersionRecord:
+        """The version that a label or an alias means now. NotFound says what there is instead, or that it was deleted."""
+
+        def work(connection: Connection) -> VersionRecord:
+            collection_id = require_collection_id(connection, name.artifact)
+            if name.number is not None:
+                criterion = versions.c.number == name.number
+            else:
+                here = (aliases.c.collection_id == collection_id) & (aliases.c.name == name.selector)
+                criterion = versions.c.id == select(aliases.c.version_id).where(here).scalar_subquery()
+            found = select_versions(connection, versions.c.collection_id == collection_id, criterion)
+            if not found:
+                raise NotFound(missing_version(connection, name.artifact, collection_id, name.selector))
+            return require_live(found[0])
+
+        return self._database.read(work)
+
+    def get(self, version_id: int) -> VersionRecord:
+        """The version with this id, deleted ones too (their `state` says so)."""
+        return self._database.read(lambda connection: get_version(connection, version_id))
+
+    def find_by_digest(self, artifact: ArtifactName, digest: Digest) -> VersionRecord | None:
+        """The live version of the artifact that has this content."""
+
+        def work(connection: Connection) -> VersionRecord | None:
+            collection_id = find_collection_id(connection, artifact)
+            return None if collection_id is None else find_live(connection, collection_id, versions.c.digest == digest)
+
+        return self._database.read(work)
+
+    def iter_live(self) -> Iterator[VersionRecord]:
+        """All live versions of the registry, oldest first. One that is committed meanwhile may be missed."""
+        after = 0
+        while batch := self._live_after(after):
+            yield from batch
+            after = batch[-1].id
+
+    def update(
+        self,
+        version_id: int,
+        *,
+        description: str | _Keep | None = KEEP,
+        set_metadata: Mapping[str, Any] | None = None,
+        remove_metadata: Iterable[str] = (),
+    ) -> VersionRecord:
+        """Change the description and single keys of the metadata; what is not named stays as others may have set it."""
+        removed = frozenset(remove_metadata)
+
+        def work(connection: Connection) -> VersionRecord:
+            record = _lock_live(connection, version_id)
+            kept = {key: value for key, value in record.metadata.items() if key not in removed}
+            changes: dict[str, Any] = {"metadata": {**kept, **(set_metadata or {})}}
+            if description is not KEEP:
+                changes["description"] = description
+            change_version(connection, version_id, **changes)
+            return get_version(connection, version_id)
+
+        return self._database.write(work)
+
+    def edit_aliases(self, version_id: int, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> VersionRecord:
+        """Put aliases on the version and take others off. An alias to be taken off that stands elsewhere by now stays there."""
+        added = [check_alias(alias) for alias in add]
+
+        def work(connection: Connection) -> VersionRecord:
+            record = _lock_live(connection, version_id)
+            drop_aliases(connection, version_id, remove)
+            place_aliases(connection, record.collection_id, version_id, added)
+            return get_version(connection, version_id)
+
+        return self._database.write(work)
+
+    def delete(self, version_id: int, *, delete_aliases: bool = False) -> VersionRecord:
+        """Delete the version: its number stays taken (I2), its packs may be collected when nothing else needs them (I4)."""
+
+        def work(connection: Connection) -> VersionRecord:
+            record = _lock_live(connection, version_id)
+            if record.aliases and not delete_aliases:
+                named = ", ".join(record.aliases)
+                raise Conflict(f"{record.qualified_name} is in use under the name {named}: move or remove that first")
+            drop_aliases(connection, version_id, record.aliases)
+            connection.execute(delete(version_packs).where(version_packs.c.version_id == version_id))
+            change_version(connection, version_id, state=VersionState.DELETED.value, deleted_at=now(connection))
+            return get_version(connection, version_id)
+
+        return self._database.write(work)
+
+    def needed_packs(self, version_id: int) -> frozenset[PackId]:
+        """The packs the version needs; none once it is deleted."""
+        query = select(packs.c.pack).join(version_packs).where(version_packs.c.version_id == version_id)
+        return frozenset(self._database.read(lambda connection: connection.execute(query).scalars().all()))
+
+    def list(self, artifact: ArtifactName) -> list[VersionRecord]:
+        """The live versions of the artifact, newest first. Raises NotFound when there is no such artifact."""
+
+        def work(connection: Connection) -> list[VersionRecord]:
+            collection_id = require_collection_id(connection, artifact)
+            criterion = versions.c.collection_id == collection_id
+            return select_versions(connection, criterion, IS_LIVE, order_by=versions.c.number.desc())
+
+        return self._database.read(work)
+
+    def _live_after(self, version_id: int) -> Sequence[VersionRecord]:
+        criteria = (IS_LIVE, versions.c.id > version_id)
+        return self._database.read(lambda connection: select_versions(connection, *criteria, order_by=versions.c.id, limit=BATCH))
+
+
+def _lock_live(connection: Connection, version_id: int) -> VersionRecord:
+    """The version, its collection locked. Raises NotFound when it is not there or deleted."""
+    lock_collection_of(connection, get_version(connection, version_id).collection_id)
+    # Read again: before the lock it may have been changed by another transaction.
+    return require_live(get_version(connection, version_id))
