@@ -1,0 +1,122 @@
+"""Local files and bytes into the store: everything one commit writes, under one lease.
+
+An ingest cuts, digests, compresses and packs; it does not know versions. Until the commit that follows it, what it stored can be
+used under its lease only (I1, I4). File data and manifest data (pages, roots, chunk lists) go into packs of their own, so that
+reading a manifest does not hop over data.
+
+Thread-safe: several threads may add to one ingest. `finish` and `abort` come last and once all calls of `add_…` have returned.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+
+from typing_extensions import Buffer
+
+from artfs.chunks.cutter import cut
+from artfs.content.add_files import FileAdder
+from artfs.content.chunk_sink import ChunkSink, PackIndex
+from artfs.content.content_builder import ContentBuilder
+from artfs.content.memo import Memo
+from artfs.model.digest import digest_of
+from artfs.model.entry import ChunkRef, Entry, LeaseId, PackId, make_pack_id
+from artfs.objectstore.protocol import ObjectStore
+
+_MOST_THREADS = 4
+
+
+class Ingest:
+    """Adds content for one commit. `memo_dir` None means that local files are always read."""
+
+    def __init__(
+        self,
+        *,
+        entity: str,
+        lease: LeaseId,
+        objects: ObjectStore,
+        packs: PackIndex,
+        memo_dir: Path | None,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.entity = entity
+        self.lease = lease
+        self._sequence = count()
+        self._data = ChunkSink(entity, lease, objects, packs, self._next_pack)
+        self._manifest = ChunkSink(entity, lease, objects, packs, self._next_pack)
+        self._memo = Memo(memo_dir, entity, packs, now_ns=now_ns)
+        self._executor: ThreadPoolExecutor | None = None
+        self._executor_lock = threading.Lock()
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of chunks that were new and are stored, or on their way, by now."""
+        return self._data.stored_bytes + self._manifest.stored_bytes
+
+    def add_file(self, source: Path, path: str) -> Entry:
+        """Take in the content of the file `source`; the entry is for `path` of the artifact.
+
+        Raises SourceNotReadable if it is missing, unreadable, no regular file, or changes while it is read.
+        """
+        return self.add_files([(path, source)])[0]
+
+    def add_files(self, items: Iterable[tuple[str, Path]], on_progress: Callable[[int, int], None] | None = None) -> list[Entry]:
+        """Take in many files, given as (path, file), in parallel; their entries, in the same order.
+
+        `on_progress(files, bytes)` is called in this thread with what is done so far. After an error the ingest is as good as
+        before; what was stored for the files before the bad one is found again when they are added again.
+        """
+        return FileAdder(self._threads(), self._data, self._manifest, self._memo, on_progress).run(items)
+
+    def add_bytes(self, data: Buffer, path: str, mtime_ns: int | None = None, *, executable: bool = False) -> Entry:
+        """Take in bytes from memory. `mtime_ns` None means now."""
+        view = memoryview(data).cast("B")
+        pieces = cut(view, final=True)
+        builder = ContentBuilder(self._manifest.put)
+        builder.add(self._data.store(self._data.prepare(pieces)))
+        return Entry(
+            path,
+            size=len(view),
+            executable=executable,
+            mtime_ns=time.time_ns() if mtime_ns is None else mtime_ns,
+            digest=digest_of(view),
+            content=builder.finish(),
+        )
+
+    def put_chunk(self, data: bytes) -> ChunkRef:
+        """Store a manifest page, root or chunk list."""
+        return self._manifest.put(data)
+
+    def finish(self) -> None:
+        """Returns when everything added is durable and in the registry (I1)."""
+        self._data.flush()
+        self._manifest.flush()
+        self._memo.save()
+        self._stop_threads()
+
+    def abort(self) -> None:
+        """Give up what is not stored yet; what is stored is garbage, which gc finds by the lease."""
+        self._stop_threads()
+        self._data.discard()
+        self._manifest.discard()
+
+    def _next_pack(self) -> PackId:
+        return make_pack_id(self.lease, next(self._sequence))
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._executor_lock:
+            if self._executor is None:
+                workers = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+                self._executor = ThreadPoolExecutor(workers, thread_name_prefix="artfs-ingest")
+            return self._executor
+
+    def _stop_threads(self) -> None:
+        with self._executor_lock:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown()

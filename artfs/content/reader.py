@@ -1,0 +1,151 @@
+"""The bytes of file entries: any range, in pieces, or copied to a file.
+
+Every chunk is verified by the chunk store on its way (I3). Reading from front to back is noticed and read ahead (`prefetch`). What
+is not in the store (references) and what has no bytes (directories) is not read here.
+
+Thread-safe; there is no state per reader, so a range may be asked for in any order from any thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO, Protocol
+
+from artfs.content.chunk_map import ChunkMap, Located
+from artfs.content.prefetch import Prefetch
+from artfs.errors import IntegrityError, InternalError, StoreFull
+from artfs.model.entry import ChunkRef, Content, Entry, Kind
+
+#: Ranges of `iter_bytes` that are fetched while the one before them is used.
+_PIECES_AHEAD = 4
+#: Fewest buffers that `os.writev` must take on any POSIX system is 16; Linux takes 1024.
+_MOST_BUFFERS = 512
+
+
+class ChunkSource(Protocol):
+    """The part of `chunks.store.ChunkStore` that reading files needs."""
+
+    def read(self, refs: Sequence[ChunkRef]) -> list[bytes]:
+        """The verified bytes of the chunks, kept in memory for the next one who asks."""
+        ...
+
+    def read_uncached(self, refs: Sequence[ChunkRef]) -> list[bytes]:
+        """The verified bytes of the chunks, straight from the packs."""
+        ...
+
+
+class ContentReader:
+    """Reads file entries through a chunk store."""
+
+    def __init__(self, chunks: ChunkSource) -> None:
+        self._chunks = chunks
+        self._map = ChunkMap(chunks)
+        self._prefetch = Prefetch()
+
+    def read(self, entry: Entry, offset: int, length: int) -> bytes:
+        """`length` bytes of the file from `offset` on; fewer only where the file ends."""
+        content = _content_of(entry)
+        end = min(offset + length, entry.size)
+        if offset >= end:
+            return b""
+        try:
+            data = self._read_range(content, offset, end)
+        except IntegrityError as error:
+            raise IntegrityError(f"cannot read {entry.path!r}: {error.message}") from error
+        if len(content.refs) > 1 or content.is_indirect:
+
+            def fetch(start: int, count: int) -> None:
+                self._chunks.read([located.ref for located in self._map.locate(content, start, count)])
+
+            self._prefetch.note(entry.digest, offset, end - offset, entry.size, fetch)
+        return data
+
+    def iter_bytes(self, entry: Entry, size: int = 1 << 20) -> Iterator[bytes]:
+        """The whole file in pieces of about `size` bytes, those to come being fetched meanwhile."""
+        for chunks in self._iter_pieces(entry, size):
+            yield chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def copy_to(self, entry: Entry, file: int | BinaryIO) -> None:
+        """Write the whole file to a descriptor, or to a file open for writing bytes, where it stands."""
+        for chunks in self._iter_pieces(entry, 1 << 20):
+            if isinstance(file, int):
+                _write_all(file, chunks, entry)
+            else:
+                for chunk in chunks:
+                    file.write(chunk)
+
+    def close(self) -> None:
+        """Stop reading ahead; reading stays possible."""
+        self._prefetch.close()
+
+    def _read_range(self, content: Content, offset: int, end: int) -> bytes:
+        located = self._map.locate(content, offset, end - offset)
+        chunks = self._chunks.read([chunk.ref for chunk in located])
+        if not located or located[-1].start + located[-1].ref.size < end:
+            raise IntegrityError("its chunks end before the file does")
+        if len(chunks) == 1:
+            return chunks[0][offset - located[0].start : end - located[0].start]
+        chunks[0] = chunks[0][offset - located[0].start :]
+        chunks[-1] = chunks[-1][: end - located[-1].start]
+        return b"".join(chunks)
+
+    def _iter_pieces(self, entry: Entry, size: int) -> Iterator[list[bytes]]:
+        content = _content_of(entry)
+        groups = _group(self._map.iter_located(content, 0, entry.size), size)
+        try:
+            if entry.size <= size:
+                for refs in groups:
+                    yield self._chunks.read_uncached(refs)
+                return
+            with ThreadPoolExecutor(2, thread_name_prefix="artfs-copy") as executor:
+                yield from self._iter_ahead(groups, executor)
+        except IntegrityError as error:
+            raise IntegrityError(f"cannot read {entry.path!r}: {error.message}") from error
+
+    def _iter_ahead(self, groups: Iterator[list[ChunkRef]], executor: ThreadPoolExecutor) -> Iterator[list[bytes]]:
+        waiting: deque[Future[list[bytes]]] = deque()
+        try:
+            for refs in groups:
+                waiting.append(executor.submit(self._chunks.read_uncached, refs))
+                if len(waiting) > _PIECES_AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _content_of(entry: Entry) -> Content:
+    if entry.kind is not Kind.FILE:
+        raise InternalError(f"{entry.path!r} is a {entry.kind.name.lower()}: it has no bytes in the store")
+    return entry.content
+
+
+def _group(located: Iterator[Located], size: int) -> Iterator[list[ChunkRef]]:
+    """Neighbouring chunks of about `size` bytes together."""
+    group: list[ChunkRef] = []
+    total = 0
+    for chunk in located:
+        if group and (total + chunk.ref.size > size or len(group) >= _MOST_BUFFERS):
+            yield group
+            group, total = [], 0
+        group.append(chunk.ref)
+        total += chunk.ref.size
+    if group:
+        yield group
+
+
+def _write_all(descriptor: int, chunks: Sequence[bytes], entry: Entry) -> None:
+    total = sum(map(len, chunks))
+    written = os.writev(descriptor, chunks)
+    if written < total:  # a signal, or a disk that is about to be full: the next write will tell
+        rest = memoryview(b"".join(chunks))[written:]
+        while rest:
+            count = os.write(descriptor, rest)
+            if not count:
+                raise StoreFull(f"no room to write {entry.path!r}: make room and try again")
+            rest = rest[count:]
