@@ -23,7 +23,7 @@ from typing import Any
 from artfs.content.ingest import Ingest
 from artfs.content.manifest_writer import WrittenManifest, edit_manifest, write_manifest
 from artfs.content.manifests import Manifest
-from artfs.errors import ArtfsError, NameNotValid, NotFound, UserError
+from artfs.errors import ArtfsError, InternalError, NameNotValid, NotFound, UserError
 from artfs.model.entry import Entry, Kind, LeaseId, lease_prefix, with_parents
 from artfs.model.names import LATEST, ArtifactName, VersionName, normalise_path
 from artfs.model.records import CommitOutcome, VersionDraft, VersionRecord
@@ -58,7 +58,6 @@ class LeasedIngest(Ingest):
             memo_dir=repository.config.memo_dir,
         )
         self._repository = repository
-        self._entity_name = entity
         self._finalizer = weakref.finalize(self, LeaseKeeper.drop_later, repository.leases, lease)
         self._finalizer.atexit = False
 
@@ -68,13 +67,21 @@ class LeasedIngest(Ingest):
         if self._finalizer.detach() is not None:
             _give_up(self._repository, self.lease)
 
+    def finish_without_manifest(self) -> None:
+        """The content is a version already: store nothing more, but remember the source files for the next time."""
+        self._manifest.discard()
+        if self._data.stored_bytes:
+            super().abort()  # stored twice, as the packs that have it were doomed for a while: what is not up yet stays here
+        else:
+            super().finish()
+
     def give_to_registry(self) -> None:
         """The transaction that ends the lease is next: extend the lease no longer, and remove nothing whatever happens."""
         if self._finalizer.detach() is not None:
             self._repository.leases.release(self.lease)
 
 
-def begin_ingest(repository: Repository, entity: str) -> Ingest:
+def begin_ingest(repository: Repository, entity: str) -> LeasedIngest:
     """Open a lease and start to take in content for `entity`. Ends with `commit_entries`, `commit_edit` or `abort()`."""
     return LeasedIngest(repository, entity, repository.leases.open(entity))
 
@@ -115,6 +122,8 @@ def commit_edit(  # noqa: PLR0917  the parts of an edit, in the order one says t
 
 
 def _commit(repository: Repository, ingest: Ingest, written: WrittenManifest, request: CommitRequest) -> CommitOutcome:
+    if not isinstance(ingest, LeasedIngest):
+        raise InternalError("an ingest without a lease was to be committed: it has to come from begin_ingest")
     existing = repository.registry.versions.find_by_digest(request.artifact, written.digest)
     if existing is None:
         # The packs of data and of the manifest are durable before the transaction that names them (I1).
@@ -123,7 +132,7 @@ def _commit(repository: Repository, ingest: Ingest, written: WrittenManifest, re
     else:
         # Discard the manifest before it goes up. If the version is deleted in this moment, the registry makes a new one of the
         # same packs, or refuses when they are gone; it decides under its lock (I4, I8).
-        Ingest.abort(ingest)
+        ingest.finish_without_manifest()
         root, needed = existing.manifest, repository.registry.versions.needed_packs(existing.id)
     draft = VersionDraft(
         artifact=request.artifact,
@@ -140,8 +149,7 @@ def _commit(repository: Repository, ingest: Ingest, written: WrittenManifest, re
         run_id=request.run_id,
         expected_number=request.expected_number,
     )
-    if isinstance(ingest, LeasedIngest):
-        ingest.give_to_registry()
+    ingest.give_to_registry()
     try:
         return repository.registry.versions.commit(draft)
     except BaseException:
@@ -204,13 +212,13 @@ def _checked(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 def _latest_manifest(repository: Repository, artifact: ArtifactName) -> Manifest | None:
     versions = repository.registry.versions
+    if repository.registry.collections.find(artifact) is None:
+        return None
     try:
         return repository.manifest(versions.resolve(VersionName(artifact, LATEST)))
-    except NotFound:  # no such artifact yet, or the alias was removed
-        if repository.registry.collections.find(artifact) is None:
-            return None
-    newest = next(iter(versions.list(artifact)), None)
-    return None if newest is None else repository.manifest(newest)
+    except NotFound:  # the alias was removed
+        newest = next(iter(versions.list(artifact)), None)
+        return None if newest is None else repository.manifest(newest)
 
 
 def _keep_unchanged(entries: Iterable[Entry], latest: Manifest) -> Iterator[Entry]:

@@ -61,6 +61,7 @@ class GcReport:
 def collect_garbage(repository: Repository, *, grace_s: float = GRACE_S, dry_run: bool = False) -> GcReport:
     """Delete what has been garbage for `grace_s` seconds, and mark what has become garbage since."""
     report = GcReport(dry_run)
+    now = datetime.now(UTC)
     if not dry_run:
         repository.registry.packs.doom_unneeded()
     # Only now: a commit that begins after the dooming finds no chunks in a doomed pack, and one that began before is listed here.
@@ -70,7 +71,7 @@ def collect_garbage(repository: Repository, *, grace_s: float = GRACE_S, dry_run
     _sweep_leases(repository, report, ended_before)
     if not dry_run:
         _delete_doomed(repository, report, doomed_before)
-    _count_packs(repository, report, doomed_before)
+    _count_packs(repository, report, now, doomed_before)
     return report
 
 
@@ -112,14 +113,14 @@ def _delete_doomed(repository: Repository, report: GcReport, doomed_before: date
         repository.registry.packs.forget([pack.id for pack in claimed])
 
 
-def _count_packs(repository: Repository, report: GcReport, doomed_before: datetime) -> None:
+def _count_packs(repository: Repository, report: GcReport, now: datetime, doomed_before: datetime) -> None:
     needed = _needed_packs(repository)
     for pack in repository.registry.packs.iter_all():
         if not pack.committed:
             report.keep(KEPT_IN_FLIGHT, pack.size)
         elif pack.id in needed:
             report.keep(KEPT_NEEDED, pack.size)
-        elif report.dry_run and pack.doomed_at is not None and pack.doomed_at < doomed_before:
+        elif report.dry_run and (pack.doomed_at or now) < doomed_before:
             report.deleted.add(pack.size)
         else:
             report.doomed.add(pack.size)

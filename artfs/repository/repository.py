@@ -37,7 +37,8 @@ class Repository:
         return self.manifests.open(version.manifest)
 
     def close(self) -> None:
-        """Stop keeping leases alive and let go of the registry. Commits still under way fail."""
+        """Stop reading ahead and keeping leases alive, and let go of the registry. Commits still under way fail."""
+        self.reader.close()
         self.leases.close()
         self.registry.close()
 
