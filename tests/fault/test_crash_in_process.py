@@ -1,0 +1,72 @@
+"""A commit that fails at any of its writes, the process living on (I1)."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from artfs.config import Config, load_config
+from artfs.errors import StoreUnavailable
+from artfs.repository.open import open_repository
+from tests.fault.crashing import Points, crashing_repository
+from tests.fault.versions import AFTER, BEFORE, assert_all_or_nothing, assert_recovers, commit
+
+
+def _fail(point: str) -> None:
+    raise StoreUnavailable(f"the store failed on purpose {point}: try again")
+
+
+@pytest.fixture
+def template(config: Config) -> Config:
+    with open_repository(config) as repository:
+        repository.registry.runs.create("tester", "default", run_id="the-run")
+        commit(repository, BEFORE)
+    return config
+
+
+def _copy(template: Config, home: Path) -> Config:
+    shutil.copytree(template.data_dir.parent, home)
+    return load_config({"entity": "tester", "project": "default"}, {"ARTFS_HOME": str(home)})
+
+
+def _interrupted(config: Config, at: int, *, for_ever: bool) -> Points:
+    points = Points(at, _fail, for_ever=for_ever)
+    with crashing_repository(config, points) as repository:
+        # Not all failures fail the commit: the last heartbeat, or what is said after it took place.
+        with suppress(StoreUnavailable):
+            commit(repository, AFTER, aliases=["best"], run_id="the-run")
+        assert not repository.leases.held
+    return points
+
+
+@pytest.mark.parametrize("for_ever", [False, True], ids=["the store comes back", "the store stays away"])
+def test_commit_that_fails_at_any_write_is_seen_wholly_or_not_at_all(template: Config, tmp_path: Path, for_ever: bool) -> None:
+    seen = {True: 0, False: 0}
+    for at in range(1000):
+        config = _copy(template, tmp_path / f"copy-{at}")
+        points = _interrupted(config, at, for_ever=for_ever)
+        if not points.reached:
+            break
+        with open_repository(config) as repository:
+            happened = assert_all_or_nothing(repository)
+            seen[happened] += 1
+            assert_recovers(repository, happened=happened)
+        shutil.rmtree(config.data_dir.parent)
+    assert {"before put", "after put", "after packs.add", "before versions.commit", "after versions.commit"} <= set(points.passed)
+    assert seen[True] >= 1
+    assert seen[False] >= 10
+
+
+def test_failed_commit_gives_its_space_back_at_once(template: Config) -> None:
+    config = template
+    with open_repository(config) as repository:
+        before = {info.key for info in repository.objects.iter_objects()}
+    for at in range(1000):
+        points = _interrupted(config, at, for_ever=False)
+        if points.passed[at] == "before versions.commit":
+            break
+        with open_repository(config) as repository:
+            assert {info.key for info in repository.objects.iter_objects()} == before
