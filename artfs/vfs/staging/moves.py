@@ -22,12 +22,15 @@ def rename(overlay: Overlay, old: str, new: str, flags: int = 0) -> None:
         raise os_error(errno.EINVAL, new)
     if not old or not new:
         raise os_error(errno.EBUSY, old or new)
+    # The directories of both are looked at first, then the names: errors come in the order in which the kernel gives them.
+    new_parent, _, new_name = new.rpartition("/")
+    overlay.directory(old.rpartition("/")[0])
+    new_place = overlay.directory(new_parent)
     moved = overlay.existing(old)
-    check_new_path(new, new.rpartition("/")[2])
+    check_new_path(new, new_name)
     if moved.is_directory and new.startswith(old + "/"):
         raise os_error(errno.EINVAL, new)
-    new_parent, _, new_name = new.rpartition("/")
-    replaced = overlay.child(overlay.directory(new_parent), new_name)
+    replaced = overlay.child(new_place, new_name)
     if flags == RENAME_EXCHANGE:
         _exchange(overlay, old, new, moved, replaced)
         return
