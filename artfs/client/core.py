@@ -1,0 +1,198 @@
+"""Where an artifact is on its way: being built, under way, or a version. The public face of this is `Artifact`.
+
+    draft ──log──> under way ──> version          a failed upload raises its error from then on
+                       version <── Api().artifact(), use_artifact(), lineage
+
+Thread-safe where it changes state; description, metadata and aliases are for one thread at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from artfs.client.commits import commit_content, log_again, use_content
+from artfs.client.draft import Draft
+from artfs.client.handle import Handle
+from artfs.client.metadata import copy_metadata
+from artfs.client.session import SESSION
+from artfs.client.uploads import Upload, Uploader
+from artfs.config import Config
+from artfs.errors import NotFound, NotLogged
+from artfs.model.digest import Digest
+from artfs.model.entry import Entry, Kind
+from artfs.model.names import ArtifactName, check_artifact_name, check_type
+from artfs.model.records import VersionRecord, VersionState
+from artfs.repository.commit import CommitRequest
+from artfs.repository.repository import Repository
+
+
+class Core:
+    """The state of one `Artifact`."""
+
+    def __init__(self, name: str, type_name: str, handle: Handle) -> None:
+        self.name = check_artifact_name(name)
+        self.type = check_type(type_name)
+        self._handle = handle
+        self._draft: Draft | None = Draft(name)
+        self._upload: Upload | None = None
+        self._record: VersionRecord | None = None
+        self._config: Config | None = None
+        self._lock = threading.RLock()
+
+    @classmethod
+    def of_version(cls, config: Config, record: VersionRecord) -> Core:
+        core = cls(record.artifact.name, record.type, Handle(None, None))
+        core._draft, core._config = None, config
+        core._take(record)
+        return core
+
+    @property
+    def draft(self) -> Draft:
+        """What is being built; of a version, an empty one that takes nothing."""
+        draft = self._draft
+        if draft is None:
+            draft = Draft(self.name)
+            draft.close()
+        return draft
+
+    @property
+    def is_draft(self) -> bool:
+        """True until it was handed to a run."""
+        return self._upload is None and self._record is None
+
+    @property
+    def state(self) -> str:
+        """`DRAFT`, `PENDING`, `FAILED`, `COMMITTED` or `DELETED`; never waits."""
+        record = self.settle()
+        if record is not None:
+            return record.state.value.upper()
+        if self._upload is None:
+            return "DRAFT"
+        return "FAILED" if self._upload.error is not None else "PENDING"
+
+    @property
+    def handle(self) -> Handle:
+        """Description and metadata as they are to be shown now; never waits."""
+        self.settle()
+        return self._handle
+
+    def settle(self) -> VersionRecord | None:
+        """The version, if there is one by now. Never waits and never raises."""
+        with self._lock:
+            if self._upload is not None and self._upload.is_done and self._upload.error is None:
+                record = self._upload.wait()
+                self._upload, self._draft = None, None
+                self._take(record)
+            return self._record
+
+    def require(self, what: str) -> VersionRecord:
+        """The version; waits for the commit under way. Raises NotLogged where there is none; `what` is what it is needed for."""
+        self.wait(None, what)
+        record = self.settle()
+        if record is None:
+            raise NotLogged(
+                f"the artifact {self.name!r} is not logged yet, so it has no {what}: pass it to run.log_artifact() first"
+            )
+        if record.state is VersionState.DELETED:
+            raise NotFound(f"{record.name} was deleted, so it has no {what}")
+        return record
+
+    def wait(self, timeout_s: float | None, what: str = "version to wait for") -> None:
+        upload = self._upload
+        if upload is not None:
+            upload.wait(timeout_s)
+        elif self._record is None:
+            raise NotLogged(
+                f"the artifact {self.name!r} is not logged yet, so it has no {what}: pass it to run.log_artifact() first"
+            )
+
+    def repository(self) -> Repository:
+        """Where the version is. Only when there is one."""
+        if self._config is None:
+            raise NotLogged(f"the artifact {self.name!r} is not logged yet: pass it to run.log_artifact() first")
+        return SESSION.repository(self._config)
+
+    @property
+    def config(self) -> Config:
+        """Settings to find the neighbours of this version with."""
+        return self._config or SESSION.current_config()
+
+    def log(self, uploader: Uploader, config: Config, aliases: Sequence[str], run_id: str) -> None:
+        """Hand it to the uploader of a run, which is to be its producer."""
+        with self._lock:
+            if not self.is_draft:
+                find = self._finder()
+                self._hand_over(uploader, self.config, partial(log_again, self.config, find, aliases, run_id))
+                return
+            request = self._request(config, aliases)
+            content = self.draft.hand_over()
+            self._hand_over(uploader, config, partial(commit_content, config, content, replace(request, run_id=run_id)))
+
+    def use(self, uploader: Uploader, config: Config, aliases: Sequence[str], run_id: str) -> None:
+        """Hand what is being built to the uploader of a run, which uses it."""
+        with self._lock:
+            request = self._request(config, aliases)
+            content = self.draft.hand_over()
+            self._hand_over(uploader, config, partial(use_content, config, content, request, run_id))
+
+    def save(self) -> None:
+        """Store what was changed on the handle."""
+        record = self.require("version to save to")
+        with self._lock:
+            self._record = self._handle.save(record, self.repository().registry)
+
+    def delete(self, *, delete_aliases: bool) -> None:
+        record = self.require("version to delete")
+        self.repository().registry.versions.delete(record.id, delete_aliases=delete_aliases)
+        with self._lock:
+            self._record = replace(record, state=VersionState.DELETED, aliases=())
+
+    def counts(self) -> tuple[int, int]:
+        """Files and bytes, of the version or of what was added so far."""
+        record = self.settle()
+        if record is not None:
+            return record.file_count, record.size
+        files = self.draft_files()
+        return len(files), sum(entry.size for entry in files)
+
+    def draft_files(self) -> list[Entry]:
+        """The files that were added, in order."""
+        entries = self.draft.content().entries
+        return sorted((entry for entry in entries if entry.kind is not Kind.DIRECTORY), key=lambda entry: entry.sort_key)
+
+    def digest(self) -> Digest:
+        record = self.settle()
+        return record.digest if record is not None else self.draft.content().digest()
+
+    def _request(self, config: Config, aliases: Sequence[str]) -> CommitRequest:
+        self._handle.mark()
+        return CommitRequest(
+            artifact=ArtifactName(config.entity, config.project, self.name),
+            type=self.type,
+            aliases=tuple(aliases),
+            description=self._handle.description,
+            metadata=_copy(self._handle.metadata),
+        )
+
+    def _finder(self) -> Callable[[], VersionRecord]:
+        if self._upload is not None:
+            return self._upload.wait
+        record = self.require("version")
+        return lambda: record
+
+    def _hand_over(self, uploader: Uploader, config: Config, work: Callable[[], VersionRecord]) -> None:
+        self._config = config
+        self._upload = uploader.submit(self.name, work)
+
+    def _take(self, record: VersionRecord) -> None:
+        self._record = record
+        self._handle.load(record)
+
+
+def _copy(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    # The handle's own dict may be changed while the upload is under way.
+    return copy_metadata(metadata)

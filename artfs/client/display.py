@@ -1,0 +1,63 @@
+"""How an artifact shows itself in a notebook and in a terminal. Formats what it is given; asks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+#: A notebook shows so many files; a table of a million rows would stop the browser.
+SHOWN_FILES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What there is to show of an artifact. `status` says where it is on its way when it has no version."""
+
+    name: str
+    type: str
+    status: str
+    aliases: Sequence[str]
+    description: str | None
+    file_count: int
+    size: int
+
+
+def format_size(size: int) -> str:
+    """`size` bytes for people: `1.5 MiB`."""
+    amount = float(size)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def format_line(look: Look) -> str:
+    """One line, for `repr`."""
+    facts = [look.status] if look.status else []
+    if look.aliases:
+        facts.append(f"aliases {', '.join(look.aliases)}")
+    facts += [_count(look.file_count), format_size(look.size)]
+    return f"<Artifact {look.name} ({look.type}): {'; '.join(facts)}>"
+
+
+def format_html(look: Look, files: Iterable[tuple[str, int]]) -> str:
+    """A small table, for a notebook. `files` are path and size; no more than SHOWN_FILES are taken from it."""
+    shown = [file for file, _ in zip(files, range(SHOWN_FILES), strict=False)]
+    rows = [f"<tr><td>{escape(path)}</td><td style='text-align:right'>{format_size(size)}</td></tr>" for path, size in shown]
+    if look.file_count > len(shown):
+        rows.append(f"<tr><td colspan='2'>… and {look.file_count - len(shown)} more</td></tr>")
+    aliases = " ".join(f"<code>{escape(alias)}</code>" for alias in look.aliases)
+    parts = [
+        f"<strong>{escape(look.name)}</strong> <em>{escape(look.type)}</em> {aliases}",
+        f"<div>{escape(look.description)}</div>" if look.description else "",
+        f"<div>{escape(look.status)}</div>" if look.status else "",
+        f"<div>{_count(look.file_count)}, {format_size(look.size)}</div>",
+        f"<table><thead><tr><th>path</th><th>size</th></tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else "",
+    ]
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _count(files: int) -> str:
+    return "1 file" if files == 1 else f"{files} files"

@@ -1,0 +1,186 @@
+"""The content of an artifact that is being built.
+
+Content is taken in when it is added: bytes go to the store at once, under the lease of this draft, and what the draft keeps is
+one entry a path. Nothing of it is visible to anybody before the commit (I1). Methods are thread-safe; the content of files is
+read outside the lock, so that several threads can add at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from artfs.client.session import SESSION
+from artfs.config import Config
+from artfs.content.ingest import Ingest
+from artfs.errors import EntryNotFound, NameNotValid, ReadOnly, UserError
+from artfs.model.digest import Digest
+from artfs.model.entry import Entry, Kind, parent_paths, with_parents
+from artfs.model.manifest_root import version_digest
+from artfs.model.page import canonical_digest, cut_into_pages
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DraftContent:
+    """What a draft came to: its entries, and the ingest that holds their bytes (None if nothing was ever added)."""
+
+    entries: Sequence[Entry]
+    config: Config | None
+    ingest: Ingest | None
+
+    def digest(self) -> Digest:
+        """The digest of the version that this content is or would be."""
+        return version_digest(canonical_digest(page) for page in cut_into_pages(with_parents(self.entries)))
+
+
+class Draft:
+    """Paths and their content, until the artifact is logged."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._entries: dict[str, Entry] = {}
+        #: How many entries lie below each directory.
+        self._directories: Counter[str] = Counter()
+        self._writing: set[str] = set()
+        self._frozen = False
+        self._config: Config | None = None
+        self._ingest: Ingest | None = None
+        self._pid = os.getpid()
+
+    def check_open(self) -> None:
+        """Raise ReadOnly if the artifact was logged or used already."""
+        if self._frozen:
+            raise ReadOnly(
+                f"the artifact {self._name!r} was logged or used, so its content is final: build a new Artifact to change it"
+            )
+
+    def add_file(self, source: Path, path: str, config: Config, *, overwrite: bool) -> Entry:
+        self._check_place(path)
+        return self._put_all([self._open_ingest(config).add_file(source, path)], overwrite=overwrite)[0]
+
+    def add_bytes(self, data: bytes, path: str, config: Config, mtime_ns: int) -> Entry:
+        self._check_place(path)
+        return self._put_all([self._open_ingest(config).add_bytes(data, path, mtime_ns)], overwrite=False)[0]
+
+    def add_files(
+        self, items: Sequence[tuple[str, Path]], directories: Iterable[Entry], config: Config, on_progress: Progress | None
+    ) -> None:
+        """Add many files and the empty `directories`: all of them, or none when one is refused."""
+        for path, _ in items:
+            self._check_place(path)
+        entries = self._open_ingest(config).add_files(items, on_progress) if items else []
+        self._put_all([*entries, *directories], overwrite=False)
+
+    def reserve(self, path: str) -> None:
+        """Take `path` for a file that is being written. Raises NameNotValid if there is one, or is going to be."""
+        self._check_place(path)
+        with self._lock:
+            if path in self._entries or path in self._writing:
+                raise NameNotValid(f"{path!r} is in the artifact {self._name!r} already: choose another name, or remove it first")
+            self._writing.add(path)
+
+    def release(self, path: str) -> None:
+        with self._lock:
+            self._writing.discard(path)
+
+    def remove(self, path: str) -> None:
+        """Remove what is at `path`, and all below it."""
+        with self._lock:
+            self.check_open()
+            found = [path] if path in self._entries else [other for other in self._entries if other.startswith(f"{path}/")]
+            if not found:
+                raise EntryNotFound(f"the artifact {self._name!r} has no {path!r} that could be removed")
+            for other in found:
+                self._drop(other)
+
+    def close(self) -> None:
+        """Make the content final."""
+        with self._lock:
+            self._frozen = True
+
+    def content(self) -> DraftContent:
+        with self._lock:
+            return DraftContent(list(self._entries.values()), self._config, self._ingest)
+
+    def hand_over(self) -> DraftContent:
+        """The content, final from now on; whoever takes it ends the ingest."""
+        with self._lock:
+            self._check_process()
+            self._frozen = True
+            content = DraftContent(list(self._entries.values()), self._config, self._ingest)
+            self._ingest = None
+        return content
+
+    def _open_ingest(self, config: Config) -> Ingest:
+        with self._lock:
+            self.check_open()
+            self._check_process()
+            if self._ingest is None:
+                self._config, self._ingest = config, SESSION.begin_ingest(config)
+            return self._ingest
+
+    def _check_process(self) -> None:
+        # The packs that are being filled are in the memory of the process that began them.
+        if self._pid != os.getpid() and self._entries:
+            raise UserError(
+                f"the artifact {self._name!r} was begun before this process was forked: build it in the process that logs it"
+            )
+
+    def _check_place(self, path: str) -> None:
+        """Refuse `path` where it cannot be, before any content is read."""
+        with self._lock:
+            self.check_open()
+            self._refuse_beside(path)
+
+    def _refuse_beside(self, path: str) -> None:
+        if path in self._directories:
+            raise NameNotValid(f"{path!r} cannot be a file in the artifact {self._name!r}: there are files below it")
+        for parent in parent_paths(path):
+            if (entry := self._entries.get(parent)) and entry.kind is not Kind.DIRECTORY:
+                raise NameNotValid(f"{path!r} cannot be in the artifact {self._name!r}: {parent!r} is a file there")
+
+    def _put_all(self, entries: Sequence[Entry], *, overwrite: bool) -> list[Entry]:
+        with self._lock:
+            self.check_open()
+            added: list[str] = []
+            try:
+                return [self._put(entry, added, overwrite=overwrite) for entry in entries]
+            except UserError:
+                for path in added:
+                    self._drop(path)
+                raise
+
+    def _put(self, entry: Entry, added: list[str], *, overwrite: bool) -> Entry:
+        old = self._entries.get(entry.path)
+        if old is not None and old.kind is entry.kind and old.digest == entry.digest:
+            return old
+        if entry.kind is Kind.DIRECTORY and (old is not None or entry.path in self._directories):
+            return old or entry  # an empty directory adds nothing where there is something
+        self._refuse_beside(entry.path)
+        if old is None:
+            for parent in parent_paths(entry.path):
+                if parent in self._entries:  # no longer an empty directory
+                    self._drop(parent)
+                self._directories[parent] += 1
+            added.append(entry.path)
+        elif old.kind is not Kind.DIRECTORY and not overwrite:
+            raise NameNotValid(
+                f"{entry.path!r} is in the artifact {self._name!r} already, with other content: "
+                "choose another name, or pass overwrite=True to add_file"
+            )
+        self._entries[entry.path] = entry
+        return entry
+
+    def _drop(self, path: str) -> None:
+        del self._entries[path]
+        for parent in parent_paths(path):
+            self._directories[parent] -= 1
+            if not self._directories[parent]:
+                del self._directories[parent]

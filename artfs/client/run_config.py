@@ -1,0 +1,33 @@
+"""The configuration of a run: a dict whose keys are attributes too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from artfs.client.metadata import copy_metadata
+from artfs.errors import TypeNotValid
+
+
+class RunConfig(dict[str, Any]):
+    """`run.config["lr"]` or `run.config.lr`. Stored with the run is what it was begun with; later changes stay in the process."""
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            raise AttributeError(f"the run's config has no {key!r}") from None
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+def as_config(config: Any) -> dict[str, Any]:
+    """A config given to `init` (None, a mapping, or an object such as argparse's namespace) as a dict that JSON can express."""
+    if config is None:
+        return {}
+    if not isinstance(config, Mapping):
+        if not hasattr(config, "__dict__"):
+            raise TypeNotValid(f"config must be a dict or a namespace, not {type(config).__name__}")
+        config = vars(config)
+    return copy_metadata(config)
