@@ -182,6 +182,8 @@ class StagingDirectory:
                 child = self._overlay.existing(path)
                 if child.entry is None:
                     return str(child.host_path)
+                if child.is_directory:
+                    raise os_error(errno.EISDIR, path)
                 scratch = self._overlay.scratch_path()
                 if child.entry.kind is Kind.SYMLINK:
                     return self._put_in_place(path, self._overlay.make_stand_in(child.entry))
@@ -231,7 +233,11 @@ class StagingDirectory:
 
     def link(self, old: str, new: str) -> StagedStat:
         """link(2): another name for a file. A base file is copied up first, as two names of it could not stay one file."""
-        if self.stat(old).kind is Kind.DIRECTORY:
+        with self._lock:
+            status = self.stat(old)
+            parent, _, name = new.rpartition("/")
+            self._check_new(new, parent, name)
+        if status.kind is Kind.DIRECTORY:
             raise os_error(errno.EPERM, old)
         source = self._copy_up(old)
         with self._lock:
@@ -241,16 +247,16 @@ class StagingDirectory:
 
     def _new_host_path(self, path: str) -> str:
         """The host path of something new at `path`; EEXIST when there is something."""
-        self._change()
         parent, _, name = path.rpartition("/")
-        if not path:
-            raise os_error(errno.EEXIST, path)
+        self._change()
+        self._check_new(path, parent, name)
+        return f"{self._overlay.ensure_upper(parent).upper}/{host_name(name)}"
+
+    def _check_new(self, path: str, parent: str, name: str) -> None:
         place = self._overlay.directory(parent)
-        # What is in upper only, the host itself will find.
-        if place.base is not None and self._overlay.child(place, name) is not None:
+        if not path or self._overlay.child(place, name) is not None:
             raise os_error(errno.EEXIST, path)
         check_new_path(path, name)
-        return f"{self._overlay.ensure_upper(parent).upper}/{host_name(name)}"
 
     def unlink(self, path: str) -> None:
         """unlink(2): files and symlinks, EISDIR for directories."""
