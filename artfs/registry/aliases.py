@@ -67,6 +67,6 @@ class Aliases:
         def work(connection: Connection) -> dict[str, int]:
             collection_id = require_collection_id(connection, artifact)
             query = select(aliases.c.name, versions.c.number).join(versions).where(aliases.c.collection_id == collection_id)
-            return dict(sorted((name, number) for name, number in connection.execute(query).tuples()))
+            return dict(sorted((name, number) for name, number in connection.execute(query)))
 
         return self._database.read(work)

@@ -53,7 +53,7 @@ class Collections:
     def projects(self) -> list[tuple[str, str]]:
         """All (entity, project), sorted."""
         query = select(entities.c.name, projects.c.name).join(projects, projects.c.entity_id == entities.c.id)
-        return sorted((entity, project) for entity, project in self._database.read(lambda c: c.execute(query).tuples().all()))
+        return sorted((entity, project) for entity, project in self._database.read(lambda c: c.execute(query).all()))
 
     def list(self, entity: str, project: str) -> list[CollectionRecord]:
         """The collections of a project by name; none when there is no such project."""

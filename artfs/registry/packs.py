@@ -21,14 +21,20 @@ from artfs.registry.version_rows import BATCH
 #: May be named by whoever commits now.
 _IS_USABLE = (packs.c.state == "committed") & packs.c.doomed_at.is_(None)
 
-_FIND_CHUNKS: Select[Any] = (
-    select(chunks.c.digest, chunks.c.size, packs.c.pack, chunks.c.offset, chunks.c.stored_size)
-    .join(packs, packs.c.id == chunks.c.pack_id)
+# MATERIALIZED: without it, and without statistics, PostgreSQL reads all chunks of each pack instead of the few that are asked for.
+_FOUND = (
+    select(chunks.c.digest, chunks.c.size, chunks.c.pack_id, chunks.c.offset, chunks.c.stored_size)
     .where(
         chunks.c.entity_id == select(entities.c.id).where(entities.c.name == bindparam("entity")).scalar_subquery(),
         chunks.c.digest.in_(bindparam("digests", expanding=True)),
-        _IS_USABLE | ((packs.c.state == "pending") & (packs.c.lease == bindparam("lease"))),
     )
+    .cte("found")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+_FIND_CHUNKS: Select[Any] = (
+    select(_FOUND.c.digest, _FOUND.c.size, packs.c.pack, _FOUND.c.offset, _FOUND.c.stored_size)
+    .join(packs, packs.c.id == _FOUND.c.pack_id)
+    .where(_IS_USABLE | ((packs.c.state == "pending") & (packs.c.lease == bindparam("lease"))))
 )
 
 
@@ -65,7 +71,7 @@ class Packs:
             found: dict[Digest, ChunkRef] = {}
             for start in range(0, len(digests), BATCH):
                 given = {"entity": entity, "lease": lease, "digests": digests[start : start + BATCH]}
-                for row in connection.execute(_FIND_CHUNKS, given):
+                for row in connection.execute(_FIND_CHUNKS, given).all():
                     found[row[0]] = ChunkRef(*row)
             return found
 

@@ -32,7 +32,7 @@ def missing_artifact(connection: Connection, artifact: ArtifactName) -> str:
             .where(collections.c.name == artifact.name)
             .order_by(entities.c.name, projects.c.name)
         )
-        found = [f"{entity}/{project}/{artifact.name}" for entity, project in elsewhere.tuples()]
+        found = [f"{entity}/{project}/{artifact.name}" for entity, project in elsewhere]
         rest = f"did you mean {_some(found)}?" if found else f"the project {artifact.entity}/{artifact.project} has no artifacts"
         return f"{start}: {rest}"
     close = difflib.get_close_matches(artifact.name, names, n=3)

@@ -93,7 +93,7 @@ def _aliases_of(connection: Connection, version_ids: Sequence[int]) -> Mapping[i
     names: dict[int, list[str]] = {}
     for start in range(0, len(version_ids), BATCH):
         query = select(aliases.c.version_id, aliases.c.name).where(aliases.c.version_id.in_(version_ids[start : start + BATCH]))
-        for version_id, name in connection.execute(query).tuples():
+        for version_id, name in connection.execute(query):
             names.setdefault(version_id, []).append(name)
     # Sorted here, as databases disagree on the order of text.
     return {version_id: sorted(found) for version_id, found in names.items()}
