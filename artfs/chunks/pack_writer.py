@@ -17,8 +17,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing_extensions import Buffer
 
 from artfs.chunks.pack import MAX_CHUNKS, TARGET_SIZE, encode_footer
+from artfs.errors import InternalError
 from artfs.model.digest import Digest
-from artfs.model.entry import ChunkRef, PackId, pack_key
+from artfs.model.entry import MAX_CHUNK_SIZE, ChunkRef, PackId, pack_key
 from artfs.objectstore.protocol import ObjectStore
 
 _IN_FLIGHT = 2
@@ -56,9 +57,11 @@ class PackWriter:
         The reference may be used at once in what is itself written later, but is good only when `flush` has returned.
         """
         self._check()
+        view = memoryview(stored)
+        if not 0 < view.nbytes <= size <= MAX_CHUNK_SIZE:
+            raise InternalError(f"a chunk of {size} bytes that takes {view.nbytes} fits into no pack")
         if self._pack is None:
             self._pack = self._next_id()
-        view = memoryview(stored)
         piece = view if view.readonly else bytes(view)
         ref = ChunkRef(digest, size, self._pack, self._size, view.nbytes)
         self._refs.append(ref)

@@ -23,6 +23,7 @@ from artfs.model.chunk_list import decode_chunk_refs, decode_packs, encode_chunk
 from artfs.model.digest import DIGEST_SIZE, Digest, Digester
 from artfs.model.entry import ChunkRef, Entry, Kind, PackId
 from artfs.model.page import canonical_digest, packs_of_page
+from artfs.model.unpack import checked_count, unpack
 
 FORMAT = 1
 
@@ -97,9 +98,11 @@ def encode_root(pages: Sequence[PageRef]) -> bytes:
 def decode_root(data: bytes) -> tuple[PageRef, ...]:
     """The pages of an encoded root. Raises IntegrityError on anything that is not a root, whatever the bytes."""
     try:
-        version, table, rows = msgpack.unpackb(data, strict_map_key=True)
+        version, table, rows = unpack(data)
         if version != FORMAT:
             raise IntegrityError(f"a manifest has format {version!r}; this artfs reads format {FORMAT}")
+        if type(rows) is not list:
+            raise IntegrityError("a manifest has no list of pages")
         packs = decode_packs(table)
         pages = tuple(_decode_page_ref(row, packs) for row in rows)
         if any(one.first >= two.first for one, two in pairwise(pages)):
@@ -117,8 +120,8 @@ def _decode_page_ref(row: Sequence[Any], packs: Sequence[PackId]) -> PageRef:
         raise IntegrityError("a page of a manifest begins with no name")
     if not (isinstance(canonical, bytes) and len(canonical) == DIGEST_SIZE):
         raise IntegrityError("a page of a manifest has no canonical digest")
-    if not (0 <= file_count <= entry_count and size >= 0):
-        raise IntegrityError("a page of a manifest counts what cannot be")
+    if not checked_count(file_count) <= checked_count(entry_count):
+        raise IntegrityError("a page of a manifest has more files than entries")
     (ref,) = decode_chunk_refs(chunk, packs)
-    needed = tuple(packs[index] for index in indices)
-    return PageRef((directory, name), entry_count, file_count, size, Digest(canonical), ref, needed)
+    needed = tuple(packs[checked_count(index)] for index in indices)
+    return PageRef((directory, name), entry_count, file_count, checked_count(size), Digest(canonical), ref, needed)

@@ -6,6 +6,7 @@ Everything that comes from a user passes through here once, at the border; the l
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from artfs.errors import NameNotValid, TypeNotValid
@@ -127,6 +128,20 @@ def _why_not_a_path(path: str) -> str | None:
     if any(len(name.encode()) > MAX_NAME_BYTES for name in names):
         return f"a name in it is longer than {MAX_NAME_BYTES} bytes"
     return None
+
+
+def check_names(directory: str, names: Sequence[str]) -> None:
+    """NameNotValid unless each of `names` may lie in `directory`, which is a normal path or empty.
+
+    Says the same as `normalise_path` of each path and that it is normal, at a tenth of the time: for decoding pages.
+    """
+    joined = "".join(names)
+    if "" in names or "." in names or ".." in names or "/" in joined or _CONTROL.search(joined) or not _is_utf8(joined):
+        raise NameNotValid(f"a name in the directory {directory!r} is empty, '.' or '..', or has a '/' or a control character")
+    room = min(MAX_NAME_BYTES, MAX_PATH_BYTES - len(directory.encode()) - 1 if directory else MAX_PATH_BYTES)
+    # A character takes at most four bytes: longer names are looked at one by one.
+    if len(max(names, key=len, default="")) > room // 4 and any(len(name.encode()) > room for name in names):
+        raise NameNotValid(f"a name in the directory {directory!r} is longer than {room} bytes")
 
 
 def _is_utf8(text: str) -> bool:

@@ -21,7 +21,8 @@ the path u32, path. Places, times and sizes are not part of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby, islice
+from operator import lt
 from typing import Any
 
 import msgpack
@@ -29,11 +30,14 @@ import msgpack
 from artfs.errors import IntegrityError, NameNotValid
 from artfs.model.chunk_list import decode_chunk_refs, decode_packs, encode_chunk_refs
 from artfs.model.digest import DIGEST_SIZE, Digest, digest_of
-from artfs.model.entry import ChunkRef, Content, Entry, Kind, PackId, Reference
-from artfs.model.names import normalise_path
+from artfs.model.entry import MAX_CHUNK_SIZE, NO_CONTENT, ChunkRef, Content, Entry, Kind, PackId, Reference
+from artfs.model.names import check_names, normalise_path
+from artfs.model.unpack import checked_count, unpack
 
 FORMAT = 1
 _EXECUTABLE = 1 << 4
+_FLAGS = {kind | flag: (kind, bool(flag)) for kind in Kind for flag in (0, _EXECUTABLE)}
+_EMPTY_DIGEST = digest_of(b"")
 _PAGE_BITS_MASK = (1 << 9) - 1
 
 
@@ -118,12 +122,19 @@ def _encode_content(entry: Entry, indices: Mapping[PackId, int]) -> list[Any]:
 def decode_page(data: bytes) -> list[Entry]:
     """The entries of an encoded page. Raises IntegrityError on anything that is not a page, whatever the bytes."""
     try:
-        version, table, groups = msgpack.unpackb(data, strict_map_key=True)
+        version, table, groups = unpack(data)
         if version != FORMAT:
             raise IntegrityError(f"a manifest page has format {version!r}; this artfs reads format {FORMAT}")
+        if type(groups) is not list or not all(type(rows) is list and rows for _, rows in groups):
+            raise IntegrityError("a manifest page is no list of directories with entries")
         packs = decode_packs(table)
-        entries = [_decode_entry(directory, row, packs) for directory, rows in groups for row in rows]
-        _check_order(entries)
+        directories = [directory for directory, _ in groups]
+        _check_order(directories)
+        entries: list[Entry] = []
+        for directory, rows in groups:
+            _check_group(directory, [row[0] for row in rows])
+            prefix = f"{directory}/" if directory else ""
+            entries += [_decode_entry(prefix, row, packs) for row in rows]
     except IntegrityError:
         raise
     except Exception as error:  # hostile bytes can break msgpack and the unpacking of its lists in many ways
@@ -131,63 +142,72 @@ def decode_page(data: bytes) -> list[Entry]:
     return entries
 
 
-def _check_order(entries: Sequence[Entry]) -> None:
-    keys = [entry.sort_key for entry in entries]
-    if any(first >= second for first, second in pairwise(keys)):
+def _check_group(directory: str, names: Sequence[str]) -> None:
+    try:
+        if directory != "" and normalise_path(directory) != directory:
+            raise IntegrityError(f"a manifest page has the directory {directory!r}, which is not normal")
+        check_names(directory, names)
+    except NameNotValid as error:
+        raise IntegrityError(f"a manifest page has a path that cannot be: {error}") from error
+    _check_order(names)
+
+
+def _check_order(names: Sequence[str]) -> None:
+    if not all(map(lt, names, islice(names, 1, None))):
         raise IntegrityError("a manifest page is not in order")
 
 
-def _decode_entry(directory: str, row: Sequence[Any], packs: Sequence[PackId]) -> Entry:
-    name, flags, mtime_ns, digest, body = row
-    path = _checked_path(directory, name)
-    kind = Kind(flags & ~_EXECUTABLE)
-    if not isinstance(digest, bytes) or len(digest) != DIGEST_SIZE:
+def _decode_entry(prefix: str, row: Sequence[Any], packs: Sequence[PackId]) -> Entry:
+    name, flags, mtime_ns, raw, body = row
+    path = prefix + name
+    kind, executable = _FLAGS[flags]
+    if type(raw) is not bytes or len(raw) != DIGEST_SIZE:
         raise IntegrityError(f"the entry of {path!r} in a manifest page has no digest")
-    if not isinstance(mtime_ns, int):
+    digest = Digest(raw)
+    if type(mtime_ns) is not int:
         raise IntegrityError(f"the entry of {path!r} in a manifest page has no time")
     if kind is Kind.FILE:
-        size, content = _decode_content(Digest(digest), body, packs)
-        return Entry(path, kind, size, bool(flags & _EXECUTABLE), mtime_ns, Digest(digest), content)
+        size, content = _decode_content(digest, body, packs)
+        return Entry(path, kind, size, executable, mtime_ns, digest, content)
     if kind is Kind.SYMLINK:
-        return Entry(path, kind, len(body.encode()), mtime_ns=mtime_ns, digest=Digest(digest), target=body)
+        if type(body) is not str or digest_of(body.encode()) != digest:
+            raise IntegrityError(f"the symlink {path!r} in a manifest page has no target, or not the one its digest says")
+        return Entry(path, kind, len(body.encode()), mtime_ns=mtime_ns, digest=digest, target=body)
     if kind is Kind.REFERENCE:
-        size, uri, etag, version_id, known = body
-        reference = Reference(uri, etag, version_id, _checked_size(size) if known else None)
-        return Entry(path, kind, _checked_size(size), mtime_ns=mtime_ns, digest=Digest(digest), reference=reference)
+        return _decode_reference(path, mtime_ns, digest, body)
     return Entry(path, kind)
 
 
-def _checked_path(directory: str, name: str) -> str:
-    path = f"{directory}/{name}" if directory else name
-    try:
-        normal = normalise_path(path)
-    except NameNotValid as error:
-        raise IntegrityError(f"a manifest page has a path that cannot be: {error}") from error
-    if normal != path or "/" in name or not name:
-        raise IntegrityError(f"a manifest page has the path {path!r}, which is not normal")
-    return path
+def _decode_reference(path: str, mtime_ns: int, digest: Digest, body: Any) -> Entry:
+    size, uri, etag, version_id, known = body
+    if type(uri) is not str or not isinstance(etag, str | None) or not isinstance(version_id, str | None):
+        raise IntegrityError(f"the reference {path!r} in a manifest page does not say where it points")
+    reference = Reference(uri, etag, version_id, checked_count(size) if known else None)
+    if reference.identity() != digest:
+        raise IntegrityError(f"the reference {path!r} in a manifest page is not what its digest says")
+    return Entry(path, Kind.REFERENCE, checked_count(size), mtime_ns=mtime_ns, digest=digest, reference=reference)
 
 
-def _checked_size(size: Any) -> int:
-    if not isinstance(size, int) or size < 0:
-        raise IntegrityError(f"a manifest page has the size {size!r}")
-    return size
-
-
-def _decode_content(digest: Digest, body: Sequence[Any], packs: Sequence[PackId]) -> tuple[int, Content]:
-    if not body:
-        return 0, Content()
-    if len(body) == 4 and not isinstance(body[1], bytes):
+def _decode_content(digest: Digest, body: Any, packs: Sequence[PackId]) -> tuple[int, Content]:
+    if type(body) is not list:
+        raise IntegrityError("a manifest page has a file without content")
+    if len(body) == 4 and type(body[1]) is int:
         index, offset, stored_size, size = body
-        if not 0 < stored_size <= size or not 0 <= index < len(packs) or offset < 0:
+        if not (type(index) is type(stored_size) is type(size) is int and 0 < stored_size <= size <= MAX_CHUNK_SIZE):
             raise IntegrityError("a manifest page has a chunk that cannot be")
+        if not 0 <= index < len(packs) or offset < 0:
+            raise IntegrityError("a manifest page has a chunk in no pack")
         return size, Content((ChunkRef(digest, size, packs[index], offset, stored_size),))
+    if not body:
+        if digest != _EMPTY_DIGEST:
+            raise IntegrityError("a manifest page has an empty file whose digest is of something else")
+        return 0, NO_CONTENT
     refs = decode_chunk_refs(body[1], packs)
     if len(body) == 2:
-        if sum(ref.size for ref in refs) != body[0]:
+        if sum(ref.size for ref in refs) != checked_count(body[0]) or not refs:
             raise IntegrityError("a manifest page has a file whose chunks do not add up to its size")
         return body[0], Content(refs)
     size, _, spans, pack_indices = body
-    if len(spans) != len(refs) or sum(_checked_size(span) for span in spans) != size or not all(spans):
+    if len(spans) != len(refs) or sum(checked_count(span) for span in spans) != checked_count(size) or not all(spans) or not refs:
         raise IntegrityError("a manifest page has a file whose chunk lists do not add up to its size")
-    return size, Content(refs, tuple(spans), tuple(packs[index] for index in pack_indices))
+    return size, Content(refs, tuple(spans), tuple(packs[checked_count(index)] for index in pack_indices))
