@@ -40,7 +40,7 @@ class Building:
     def add_file(  # noqa: PLR0917  the order of the parameters is that of the API this one follows
         self,
         local_path: StrPath,
-        name: str | None = None,
+        name: StrPath | None = None,
         is_tmp: bool | None = False,  # noqa: ARG002
         skip_cache: bool | None = False,  # noqa: ARG002
         policy: str | None = "mutable",  # noqa: ARG002
@@ -60,14 +60,14 @@ class Building:
         source = _local(local_path)
         if not source.is_file():
             raise SourceNotReadable(f"{os.fspath(local_path)!r} is not a file: pass a file, or a directory to add_dir()")
-        path = normalise_path(source.name if name is None else name)
+        path = _path(source.name if name is None else name)
         entry = self._core.draft.add_file(source, path, SESSION.current_config(), overwrite=overwrite)
         return ArtifactEntry(entry, self._fetch)
 
     def add_dir(
         self,
         local_path: StrPath,
-        name: str | None = None,
+        name: StrPath | None = None,
         skip_cache: bool | None = False,  # noqa: ARG002
         policy: str | None = "mutable",  # noqa: ARG002
     ) -> None:
@@ -82,7 +82,7 @@ class Building:
         root = _local(local_path)
         if not root.is_dir():
             raise SourceNotReadable(f"{os.fspath(local_path)!r} is not a directory: pass a directory, or a file to add_file()")
-        prefix = f"{normalise_path(name)}/" if name else ""
+        prefix = f"{_path(name)}/" if name else ""
         self._core.draft.check_open()
         found = walk_directory(root)
         files = [(normalise_path(prefix + path), source) for path, source in found.files]
@@ -91,7 +91,7 @@ class Building:
             self._core.draft.add_files(files, directories, SESSION.current_config(), on_progress)
 
     @contextmanager
-    def new_file(self, name: str, mode: str = "w", encoding: str | None = None) -> Iterator[IO[Any]]:
+    def new_file(self, name: StrPath, mode: str = "w", encoding: str | None = None) -> Iterator[IO[Any]]:
         """Write a new file of the artifact; it is added when the block ends, and not when an exception ends it.
 
         `mode` is `w` for text (UTF-8, or `encoding`) or `wb` for bytes. Raises NameNotValid (a ValueError) if there is a file of
@@ -102,7 +102,7 @@ class Building:
         """
         if mode not in _WRITE_MODES:
             raise UserError(f"new_file() writes, so its mode is 'w' or 'wb', not {mode!r}")
-        path = normalise_path(name)
+        path = _path(name)
         draft = self._core.draft
         draft.reserve(path)
         try:
@@ -118,14 +118,17 @@ class Building:
         finally:
             draft.release(path)
 
-    def remove(self, item: str | ArtifactEntry) -> None:
+    def remove(self, item: StrPath | ArtifactEntry) -> None:
         """Remove a file, or a directory with all below it. Raises EntryNotFound (a KeyError) when there is nothing at that path."""
-        path = item.path if isinstance(item, ArtifactEntry) else item
-        self._core.draft.remove(normalise_path(path))
+        self._core.draft.remove(item.path if isinstance(item, ArtifactEntry) else _path(item))
 
     def finalize(self) -> None:
         """Make the content final: adding raises from now on. Logging does this by itself."""
         self._core.draft.close()
+
+
+def _path(path: StrPath) -> str:
+    return normalise_path(os.fspath(path) if isinstance(path, os.PathLike) else path)
 
 
 def _local(path: StrPath) -> Path:

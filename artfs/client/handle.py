@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from artfs.client.alias_list import AliasList
-from artfs.client.metadata import changed_keys, copy_metadata
-from artfs.errors import TypeNotValid
+from artfs.client.metadata import changed_keys, copy_metadata, is_storable
+from artfs.errors import TypeNotValid, UserError
 from artfs.model.records import VersionRecord
 from artfs.registry.open import Registry
 
@@ -21,6 +21,8 @@ from artfs.registry.open import Registry
 def check_description(description: str | None) -> str | None:
     if description is not None and not isinstance(description, str):
         raise TypeNotValid(f"a description must be text, not {type(description).__name__}")
+    if description is not None and not is_storable(description):
+        raise UserError(f"a description must be valid Unicode without NUL: {description!r}")
     return description
 
 

@@ -37,6 +37,14 @@ def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[d
     return to_set, [key for key in before if key not in after]
 
 
+def is_storable(text: str) -> bool:
+    """True for what every registry can store: text without lone surrogates and without NUL."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def _equal(one: Any, two: Any) -> bool:
     # In Python 1 == True == 1.0, in JSON they are three values.
     if type(one) is not type(two):
@@ -81,10 +89,8 @@ def _key(key: Any, where: str) -> str:
 
 
 def _checked_text(text: str, where: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UserError(f"{where} holds text that is not valid Unicode: {text!r}") from None
+    if not is_storable(text):
+        raise UserError(f"{where} holds text that is not valid Unicode, or has a NUL in it: {text!r}")
     return str.__str__(text)
 
 

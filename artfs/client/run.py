@@ -139,9 +139,6 @@ class Run(RecordedRun[Artifact]):
 
     def close_down(self, *, failed: bool) -> list[str]:
         """End the run as the process ends; returns a sentence for each upload that failed. Scripts call `finish()`."""
-        if self._pid != os.getpid():  # a forked child: the run is the parent's, only what was logged here is ours
-            self._uploader().drain()
-            return [_sentence(upload) for upload in self._uploader().untold_failures()]
         try:
             return [_sentence(upload) for upload in self._end(failed=failed)]
         except ArtfsError as error:
@@ -151,7 +148,7 @@ class Run(RecordedRun[Artifact]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is None:
+        if error is None or (isinstance(error, SystemExit) and not error.code):
             self.finish()
             return
         try:
@@ -160,18 +157,20 @@ class Run(RecordedRun[Artifact]):
             notice(str(failure))
 
     def _end(self, *, failed: bool) -> list[Upload]:
+        uploader = self._uploader()
         with self._lock:
             if self._finished:
                 return []
             self._finished = True
         SESSION.end(self)
-        uploader = self._uploader()
         uploader.drain()
         uploader.close()
-        self._state = RunState.FAILED if failed or uploader.has_failures() else RunState.FINISHED
         failures = uploader.untold_failures()
         for upload in failures:
             upload.told = True
+        self._state = RunState.FAILED if failed or failures else RunState.FINISHED
+        if self._pid != os.getpid():  # a forked child: only what was logged here is ours, the run ends where it began
+            return failures
         SESSION.repository(self._settings).registry.runs.finish(self.id, self._state)
         return failures
 

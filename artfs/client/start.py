@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any, cast
 
 from artfs.client.artifact import Artifact
@@ -11,7 +12,7 @@ from artfs.client.run_config import as_config
 from artfs.client.session import SESSION
 from artfs.config import Config, load_config
 from artfs.errors import NotFound, UserError
-from artfs.model.records import RunRecord
+from artfs.model.records import RunRecord, RunState
 
 #: Keywords of existing scripts that say nothing about artifacts. Others are refused, as a misspelled one would go unnoticed.
 _WITHOUT_EFFECT = frozenset(
@@ -152,4 +153,5 @@ def _find_run(settings: Config, resume: bool | str | None) -> RunRecord | None:
         raise UserError(f"there is a run {settings.run_id!r} already: choose another id, or leave out resume='never'")
     if (record.entity, record.project) != (settings.entity, settings.project):
         raise UserError(f"the run {record.id!r} belongs to {record.entity}/{record.project}: choose another id, or that project")
-    return record
+    SESSION.repository(settings).registry.runs.finish(record.id, RunState.RUNNING)
+    return replace(record, state=RunState.RUNNING)

@@ -104,10 +104,6 @@ class Uploader:
         with self._lock:
             return [upload for upload in self._uploads if upload.error is not None and not upload.told]
 
-    def has_failures(self) -> bool:
-        with self._lock:
-            return any(upload.error is not None for upload in self._uploads)
-
     def close(self) -> None:
         """Let the thread end when it is through. Nothing may be submitted afterwards."""
         with self._lock:
