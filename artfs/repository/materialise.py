@@ -46,7 +46,7 @@ def download(
 ) -> None:
     """Make `root` hold all of `version`, or what is at or below `path_prefix`. Other files in it stay."""
     manifest = repository.manifest(version)
-    entries = manifest.iter_entries() if path_prefix is None else _select(manifest, version, path_prefix)
+    entries = manifest.iter_entries() if not path_prefix else _select(manifest, version, path_prefix)
     with LocalTree(root, create=True) as tree:
         _write(repository, tree, entries, on_progress)
 
