@@ -116,7 +116,7 @@ class Packs:
         """
 
         def work(connection: Connection) -> list[PackRecord]:
-            claimed = list(connection.execute(select(packs).where(packs.c.state == "deleting").order_by(packs.c.id).limit(limit)))
+            claimed = list(connection.execute(select(packs).where(packs.c.state == "deleting").order_by(packs.c.pack).limit(limit)))
             fresh = []
             if len(claimed) < limit:
                 doomed = (packs.c.state == "committed") & (packs.c.doomed_at < doomed_before)

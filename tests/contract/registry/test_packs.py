@@ -1,0 +1,253 @@
+"""Packs and the chunk index: what commits find, and what gc may take (I4)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from artfs.errors import Conflict, LeaseLost
+from artfs.model.digest import Digest, digest_of
+from artfs.model.entry import ChunkRef, LeaseId, PackId, make_pack_id
+from artfs.model.names import ArtifactName
+from artfs.model.records import PackRecord
+from artfs.registry.open import Registry
+from tests.contract.registry.writer import BIKE, Writer, chunk_ref
+
+SOON = timedelta(hours=1)
+A, B, C = (digest_of(content) for content in (b"A", b"B", b"C"))
+
+
+def later() -> datetime:
+    """A time before which everything so far has been doomed or ended."""
+    return datetime.now(UTC) + SOON
+
+
+def all_packs(registry: Registry) -> dict[PackId, PackRecord]:
+    return {record.id: record for record in registry.packs.iter_all()}
+
+
+def delete_version(writer: Writer, content: bytes) -> frozenset[PackId]:
+    """Commit and delete a version; its packs."""
+    version = writer.log(content).version
+    needed = writer.registry.versions.needed_packs(version.id)
+    writer.registry.versions.delete(version.id, delete_aliases=True)
+    return needed
+
+
+def test_pack_is_kept_as_it_was_added(registry: Registry, writer: Writer) -> None:
+    pack = writer.add_pack(writer.open_lease(), b"A", b"B")
+    (record,) = registry.packs.iter_all()
+    assert (record.id, record.size, record.committed, record.doomed_at) == (pack, 1002, False, None)
+    assert abs(record.created_at - datetime.now(UTC)) < SOON
+
+
+def test_chunks_are_found_where_they_lie(registry: Registry, writer: Writer) -> None:
+    lease = writer.open_lease()
+    pack = make_pack_id(lease, 3)
+    refs = [ChunkRef(A, 100, pack, 0, 60), ChunkRef(B, 2**24 - 1, pack, 2**31, 2**24 - 1)]
+    registry.packs.add("team", lease, pack, 2**32, refs)
+    assert registry.packs.find_chunks("team", lease, [A, B, C]) == {A: refs[0], B: refs[1]}
+    assert registry.packs.find_chunks("team", lease, []) == {}
+
+
+def test_chunks_of_a_commit_under_way_are_for_it_alone(registry: Registry, writer: Writer) -> None:
+    mine, other = writer.open_lease(), writer.open_lease()
+    pack = writer.add_pack(mine, b"A")
+    assert registry.packs.find_chunks("team", mine, [A]) == {A: chunk_ref(b"A", pack, 0)}
+    assert registry.packs.find_chunks("team", other, [A]) == {}
+    writer.log(b"A", lease=mine, needed_packs={pack})
+    assert registry.packs.find_chunks("team", other, [A]) == {A: chunk_ref(b"A", pack, 0)}
+
+
+def test_chunks_of_another_entity_are_not_found(registry: Registry, writer: Writer) -> None:
+    writer.log(b"A")
+    rival = Writer(registry, ArtifactName("rival", "demo", "bike"))
+    lease = rival.open_lease()
+    assert registry.packs.find_chunks("rival", lease, [A]) == {}
+    assert registry.packs.find_chunks("nobody", lease, [A]) == {}
+    rival.add_pack(lease, b"A")
+    assert registry.packs.find_chunks("rival", lease, [A])[A].pack == make_pack_id(lease, 0)
+
+
+def test_pack_belongs_to_the_entity_of_its_lease(registry: Registry, writer: Writer) -> None:
+    lease = writer.open_lease()
+    pack = make_pack_id(lease, 0)
+    registry.packs.add("rival", lease, pack, 1, [chunk_ref(b"A", pack, 0)])
+    assert registry.packs.find_chunks("rival", lease, [A]) == {}
+    assert list(registry.packs.find_chunks("team", lease, [A])) == [A]
+
+
+def test_digest_may_lie_in_several_packs(registry: Registry, writer: Writer) -> None:
+    leases = [writer.open_lease() for _ in range(2)]
+    packs = [writer.add_pack(lease, b"A", b"%d" % number) for number, lease in enumerate(leases)]
+    for lease, pack in zip(leases, packs, strict=True):
+        assert registry.packs.find_chunks("team", lease, [A])[A].pack == pack
+    # Neither loses the chunk when the other commit comes to nothing.
+    registry.packs.drop_uncommitted(leases[0])
+    assert registry.packs.find_chunks("team", leases[0], [A]) == {}
+    assert registry.packs.find_chunks("team", leases[1], [A])[A].pack == packs[1]
+
+
+def test_pack_may_hold_a_digest_twice(registry: Registry, writer: Writer) -> None:
+    lease = writer.open_lease()
+    writer.add_pack(lease, b"A", b"A")
+    assert registry.packs.find_chunks("team", lease, [A])[A].offset == 0
+
+
+def test_adding_a_pack_again_changes_nothing(registry: Registry, writer: Writer) -> None:
+    lease = writer.open_lease()
+    for _ in range(2):
+        writer.add_pack(lease, b"A", b"B")
+    assert len(all_packs(registry)) == 1
+    assert len(registry.packs.find_chunks("team", lease, [A, B])) == 2
+
+
+def test_pack_is_not_added_under_a_lease_that_is_over(registry: Registry, writer: Writer) -> None:
+    lease = writer.open_lease()
+    registry.leases.end(lease)
+    for dead in (lease, LeaseId(b"never opened"), writer.open_lease(ttl_s=-1)):
+        with pytest.raises(LeaseLost):
+            writer.add_pack(dead, b"A")
+    assert all_packs(registry) == {}
+
+
+def test_many_chunks_are_added_and_found(registry: Registry, writer: Writer) -> None:
+    lease = writer.open_lease()
+    pack = make_pack_id(lease, 0)
+    refs = [ChunkRef(digest_of(b"%d" % number), 9, pack, 7 * number, 7) for number in range(3000)]
+    registry.packs.add("team", lease, pack, 21000, refs)
+    asked: list[Digest] = [ref.digest for ref in refs] * 2 + [A]
+    assert registry.packs.find_chunks("team", lease, asked) == {ref.digest: ref for ref in refs}
+
+
+def test_only_committed_packs_that_stay_are_usable(registry: Registry, writer: Writer) -> None:
+    kept = registry.versions.needed_packs(writer.log(b"A").version.id)
+    doomed = delete_version(writer, b"B")
+    registry.packs.doom_unneeded()
+    pending = {writer.add_pack(writer.open_lease(), b"C")}
+    unknown = {make_pack_id(LeaseId(b"never opened"), 0)}
+    assert registry.packs.usable([*kept, *doomed, *pending, *unknown]) == kept
+    assert registry.packs.usable([]) == set()
+
+
+def test_all_packs_are_walked(registry: Registry, writer: Writer) -> None:
+    lease = writer.open_lease()
+    added = [writer.add_pack(lease, sequence=number) for number in range(1100)]
+    assert [record.id for record in registry.packs.iter_all()] == added
+
+
+def test_only_packs_that_nothing_needs_are_doomed(registry: Registry, writer: Writer) -> None:
+    kept = registry.versions.needed_packs(writer.log(b"A").version.id)
+    gone = delete_version(writer, b"B")
+    pending = writer.add_pack(writer.open_lease(), b"C")
+    assert registry.packs.doom_unneeded() == 1
+    assert registry.packs.doom_unneeded() == 0
+    doomed_at = {pack: record.doomed_at for pack, record in all_packs(registry).items()}
+    assert {pack for pack, time in doomed_at.items() if time is not None} == gone
+    assert set(doomed_at) == {*kept, *gone, pending}
+
+
+def test_pack_that_one_of_two_versions_still_needs_is_not_doomed(registry: Registry, writer: Writer) -> None:
+    first = writer.log(b"A").version
+    shared = registry.versions.needed_packs(first.id)
+    second = writer.log(b"B", needed_packs=shared).version
+    registry.versions.delete(first.id)
+    assert registry.packs.doom_unneeded() == 0
+    registry.versions.delete(second.id, delete_aliases=True)
+    assert registry.packs.doom_unneeded() == 1
+
+
+def test_chunks_of_doomed_packs_are_not_found(registry: Registry, writer: Writer) -> None:
+    delete_version(writer, b"A")
+    lease = writer.open_lease()
+    assert list(registry.packs.find_chunks("team", lease, [A])) == [A]
+    registry.packs.doom_unneeded()
+    assert registry.packs.find_chunks("team", lease, [A]) == {}
+
+
+def test_commit_saves_a_doomed_pack(registry: Registry, writer: Writer) -> None:
+    packs = delete_version(writer, b"A")
+    registry.packs.doom_unneeded()
+    version = writer.log(b"A", needed_packs=packs).version
+    assert registry.packs.usable(packs) == packs
+    assert registry.packs.claim_doomed(later(), 10) == []
+    assert registry.packs.doom_unneeded() == 0
+    assert registry.versions.needed_packs(version.id) == packs
+
+
+def test_pack_is_claimed_only_after_the_grace_period(registry: Registry, writer: Writer) -> None:
+    packs = delete_version(writer, b"A")
+    registry.packs.doom_unneeded()
+    assert registry.packs.claim_doomed(datetime.now(UTC) - SOON, 10) == []
+    claimed = registry.packs.claim_doomed(later(), 10)
+    assert {record.id for record in claimed} == packs
+    assert all(record.committed and record.doomed_at is not None for record in claimed)
+
+
+def test_pack_that_is_not_doomed_is_not_claimed(registry: Registry, writer: Writer) -> None:
+    delete_version(writer, b"A")
+    assert registry.packs.claim_doomed(later(), 10) == []
+
+
+def test_claimed_pack_cannot_be_had_back(registry: Registry, writer: Writer) -> None:
+    packs = delete_version(writer, b"A")
+    registry.packs.doom_unneeded()
+    registry.packs.claim_doomed(later(), 10)
+    with pytest.raises(Conflict, match="team/demo/bike needs stored content that has just been collected"):
+        writer.log(b"A", needed_packs=packs)
+    assert registry.packs.usable(packs) == set()
+    assert registry.packs.find_chunks("team", writer.open_lease(), [A]) == {}
+
+
+def test_claimed_packs_are_claimed_again_until_they_are_forgotten(registry: Registry, writer: Writer) -> None:
+    packs = {pack for content in (b"A", b"B", b"C") for pack in delete_version(writer, content)}
+    registry.packs.doom_unneeded()
+    first = registry.packs.claim_doomed(later(), 2)
+    assert len(first) == 2
+    again = registry.packs.claim_doomed(later(), 2)
+    assert [record.id for record in again] == [record.id for record in first]
+    registry.packs.forget(record.id for record in first)
+    rest = registry.packs.claim_doomed(later(), 2)
+    assert {record.id for record in (*first, *rest)} == packs
+    registry.packs.forget(record.id for record in rest)
+    assert all_packs(registry) == {}
+    assert registry.packs.claim_doomed(later(), 2) == []
+
+
+def test_only_claimed_packs_are_forgotten(registry: Registry, writer: Writer) -> None:
+    kept = registry.versions.needed_packs(writer.log(b"A").version.id)
+    doomed = delete_version(writer, b"B")
+    registry.packs.doom_unneeded()
+    pending = writer.add_pack(writer.open_lease(), b"C")
+    registry.packs.forget([*kept, *doomed, pending, make_pack_id(LeaseId(b"never opened"), 0)])
+    assert set(all_packs(registry)) == {*kept, *doomed, pending}
+
+
+def test_uncommitted_packs_of_one_lease_are_dropped(registry: Registry, writer: Writer) -> None:
+    mine, other = writer.open_lease(), writer.open_lease()
+    writer.add_pack(mine, b"A")
+    writer.add_pack(mine, b"B", sequence=1)
+    theirs = writer.add_pack(other, b"C")
+    registry.packs.drop_uncommitted(mine)
+    assert set(all_packs(registry)) == {theirs}
+    assert registry.packs.find_chunks("team", mine, [A, B]) == {}
+    assert list(registry.packs.find_chunks("team", other, [C])) == [C]
+
+
+def test_committed_packs_are_not_dropped(registry: Registry, writer: Writer) -> None:
+    lease = writer.open_lease()
+    needed = writer.add_pack(lease, b"A")
+    writer.add_pack(lease, b"B", sequence=1)
+    writer.log(b"A", lease=lease, needed_packs={needed})
+    registry.packs.drop_uncommitted(lease)
+    assert set(all_packs(registry)) == {needed}
+    assert registry.packs.usable([needed]) == {needed}
+
+
+def test_commit_whose_packs_were_dropped_is_refused(registry: Registry, writer: Writer) -> None:
+    draft = writer.draft(b"A")
+    registry.packs.drop_uncommitted(draft.lease)
+    with pytest.raises(LeaseLost, match="commit it again"):
+        registry.versions.commit(draft)
+    assert registry.collections.find(BIKE) is None
