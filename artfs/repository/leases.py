@@ -65,6 +65,11 @@ class LeaseKeeper:
         with self._lock:
             return frozenset(self._held)
 
+    @property
+    def dropped(self) -> frozenset[LeaseId]:
+        """The leases that will be ended at the next round."""
+        return frozenset(self._dropped)
+
     def open(self, entity: str) -> LeaseId:
         """Open a lease and keep it alive until `end` or `release`."""
         lease = self._table.open(entity, f"{socket.gethostname()}:{os.getpid()}", self._ttl_s).id

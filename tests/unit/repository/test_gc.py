@@ -1,0 +1,118 @@
+"""What gc deletes, what it keeps, and what it says about both (I4)."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+from artfs.repository.commit import CommitRequest, begin_ingest, commit_entries
+from artfs.repository.delete import delete_version
+from artfs.repository.gc import KEPT_GRACE, KEPT_NEEDED, collect_garbage
+from artfs.repository.repository import Repository
+from tests.fault.versions import ARTIFACT, BEFORE, assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, read_all, resolve
+
+
+def _delete(repository: Repository, selector: str) -> None:
+    delete_version(repository, resolve(repository, selector), delete_aliases=True)
+
+
+def test_gc_keeps_what_versions_need(repository: Repository) -> None:
+    commit(repository, BEFORE)
+    report = collect_garbage(repository, grace_s=0)
+    assert (report.doomed.packs, report.deleted.packs, report.leftovers.packs) == (0, 0, 0)
+    assert set(report.kept) == {KEPT_NEEDED}
+    assert report.kept[KEPT_NEEDED].size == sum(info.size for info in repository.objects.iter_objects())
+    assert read_all(repository, resolve(repository, "v0")) == BEFORE
+
+
+def test_gc_dooms_first_and_deletes_after_the_grace_period(repository: Repository) -> None:
+    commit(repository, BEFORE)
+    commit(repository, {"other": b"other"})
+    _delete(repository, "v0")
+    first = collect_garbage(repository, grace_s=3600)
+    assert first.doomed.packs == 2
+    assert first.deleted.packs == 0
+    assert first.kept[KEPT_GRACE].packs == 2
+    assert len(list(repository.objects.iter_objects())) == 4
+    second = collect_garbage(repository, grace_s=0)
+    assert second.deleted.packs == 2
+    assert second.deleted.size > 0
+    assert_gc_leaves_exactly_what_is_needed(repository)
+
+
+def test_content_logged_again_after_it_was_doomed_is_kept_or_stored_again(repository: Repository) -> None:
+    commit(repository, BEFORE)
+    _delete(repository, "v0")
+    collect_garbage(repository, grace_s=3600)
+    again = commit(repository, BEFORE).version
+    assert again.number == 1
+    collect_garbage(repository, grace_s=0)
+    assert read_all(repository, again) == BEFORE
+    assert_sound(repository)
+
+
+def test_dry_run_says_what_would_happen_and_does_nothing(repository: Repository) -> None:
+    commit(repository, BEFORE)
+    _delete(repository, "v0")
+    ingest = begin_ingest(repository, "tester")
+    ingest.add_bytes(os.urandom(1000), "left")
+    ingest.finish()
+    repository.leases.end(ingest.lease)
+    objects = [info.key for info in repository.objects.iter_objects()]
+    told = collect_garbage(repository, grace_s=0, dry_run=True)
+    assert [info.key for info in repository.objects.iter_objects()] == objects
+    done = collect_garbage(repository, grace_s=0)
+    assert (told.deleted, told.leftovers) == (done.deleted, done.leftovers)
+    assert done.deleted.packs == 2
+    assert done.leftovers.packs == 1
+    assert not list(repository.objects.iter_objects())
+
+
+def test_packs_that_a_commit_in_flight_has_found_are_not_deleted(repository: Repository) -> None:
+    data = os.urandom(10_000)
+    commit(repository, {"a": data})
+    ingest = begin_ingest(repository, "tester")
+    entry = ingest.add_bytes(data, "again")
+    assert ingest.stored_bytes == 0
+    _delete(repository, "v0")
+    collect_garbage(repository, grace_s=0)
+    version = commit_entries(repository, ingest, [entry], CommitRequest(ARTIFACT, "dataset")).version
+    collect_garbage(repository, grace_s=0)
+    assert read_all(repository, version) == {"again": data}
+    assert_sound(repository)
+    assert_gc_leaves_exactly_what_is_needed(repository)
+
+
+def test_packs_of_a_commit_in_flight_are_not_swept(repository: Repository) -> None:
+    ingest = begin_ingest(repository, "tester")
+    entry = ingest.add_bytes(os.urandom(1000), "a")
+    ingest.finish()
+    report = collect_garbage(repository, grace_s=0)
+    assert report.leftovers.packs == 0
+    version = commit_entries(repository, ingest, [entry], CommitRequest(ARTIFACT, "dataset")).version
+    assert len(read_all(repository, version)["a"]) == 1000
+
+
+def test_leftovers_are_kept_for_the_grace_period(repository: Repository) -> None:
+    ingest = begin_ingest(repository, "tester")
+    ingest.add_bytes(os.urandom(1000), "a")
+    ingest.finish()
+    repository.leases.end(ingest.lease)
+    assert collect_garbage(repository, grace_s=3600).leftovers.packs == 0
+    assert len(list(repository.objects.iter_objects())) == 1
+    assert collect_garbage(repository, grace_s=0).leftovers.packs == 1
+    assert not list(repository.objects.iter_objects())
+
+
+def test_gc_that_died_between_claim_and_delete_is_finished_by_the_next(repository: Repository) -> None:
+    commit(repository, BEFORE)
+    _delete(repository, "v0")
+    repository.registry.packs.doom_unneeded()
+    assert repository.registry.packs.claim_doomed(datetime.now(UTC), 1)
+    assert_gc_leaves_exactly_what_is_needed(repository)
+    assert not list(repository.objects.iter_objects())
+
+
+def test_gc_of_an_empty_repository_does_nothing(repository: Repository) -> None:
+    report = collect_garbage(repository, grace_s=0)
+    assert (report.leases, report.kept) == (0, {})
