@@ -28,14 +28,16 @@ def rename(overlay: Overlay, old: str, new: str, flags: int = 0) -> None:
     new_place = overlay.directory(new_parent)
     moved = overlay.existing(old)
     check_new_path(new, new_name)
-    if moved.is_directory and new.startswith(old + "/"):
-        raise os_error(errno.EINVAL, new)
     replaced = overlay.child(new_place, new_name)
-    if flags == RENAME_EXCHANGE:
-        _exchange(overlay, old, new, moved, replaced)
-        return
+    if replaced is None and flags == RENAME_EXCHANGE:
+        raise os_error(errno.ENOENT, new)
     if replaced is not None and flags == RENAME_NOREPLACE:
         raise os_error(errno.EEXIST, new)
+    if moved.is_directory and new.startswith(old + "/"):
+        raise os_error(errno.EINVAL, new)
+    if replaced is not None and flags == RENAME_EXCHANGE:
+        _exchange(overlay, old, new, moved, replaced)
+        return
     if replaced is not None:
         _check_replaceable(overlay, old, new, moved, replaced)
     if old != new:
@@ -70,9 +72,7 @@ def _move(overlay: Overlay, old: str, new: str, moved: Child, replaced: Child | 
         overlay.forget_places()
 
 
-def _exchange(overlay: Overlay, old: str, new: str, moved: Child, replaced: Child | None) -> None:
-    if replaced is None:
-        raise os_error(errno.ENOENT, new)
+def _exchange(overlay: Overlay, old: str, new: str, moved: Child, replaced: Child) -> None:
     if replaced.is_directory and old.startswith(new + "/"):
         raise os_error(errno.EINVAL, new)
     if old == new:

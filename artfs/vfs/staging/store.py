@@ -107,27 +107,33 @@ class StagingStore:
         return BaseVersion(record, self._repository.manifest(record), self._repository.reader)
 
     def remove(self, artifact: ArtifactName, name: str, *, force: bool = False) -> None:
-        """Remove a staging directory and its options. ENOTEMPTY unless nothing is in it, or with `force`."""
+        """Remove a staging directory and its options. ENOTEMPTY unless nothing is in it, or with `force`.
+
+        With `force` also one whose base was deleted.
+        """
         folder = self._folder(artifact, check_staging_name(name))
-        directory = self.open(artifact, name) if not force else self._open_without_base(artifact, name)
-        with directory.frozen():
+        with self._opened_to_remove(artifact, name, force=force) as directory, directory.frozen():
             if not force and directory.list(""):
                 raise os_error(errno.ENOTEMPTY, name)
             throw_away(folder)
         self._drop(folder)
 
-    def _open_without_base(self, artifact: ArtifactName, name: str) -> StagingDirectory:
-        """To be thrown away: the base may be gone."""
-        folder = self._folder(artifact, name)
-        with self._lock:
-            directory = self._open.get(folder)
-        if directory is not None and directory.is_current():
-            return directory
-        if not folder.is_dir():
-            raise NotFound(f"there is no staging directory {name!r} of {artifact}")
-        opened = StagingDirectory(folder, artifact)
-        with self._lock:
-            return self._open.setdefault(folder, opened)
+    @contextlib.contextmanager
+    def _opened_to_remove(self, artifact: ArtifactName, name: str, *, force: bool) -> Iterator[StagingDirectory]:
+        try:
+            directory = self.open(artifact, name)
+        except NotFound:
+            folder = self._folder(artifact, name)
+            if not force or not folder.is_dir():
+                raise
+            # Its base is gone: nothing may be shown of it, but it may be locked and thrown away.
+            directory = StagingDirectory(folder, artifact)
+            try:
+                yield directory
+            finally:
+                directory.close()
+        else:
+            yield directory
 
     def rename(self, artifact: ArtifactName, old: str, new: str) -> StagingDirectory:
         """Give a staging directory another name; its options go along. AlreadyExists when `new` is taken."""
