@@ -1,0 +1,91 @@
+"""The guard around every handler: one exception of another kind than FUSEError would end the whole mount.
+
+OSError and ArtfsError become their errno; anything else is a defect: EIO, a traceback in the log, and the mount lives on. Reasons
+that an errno cannot tell are written down for `/.artfs/errors`. Runs on the event loop; does not wait by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+import pyfuse3
+
+from artfs.errors import ArtfsError, NotFound, ReadOnly
+from artfs.mount.errno_map import errno_of
+from artfs.vfs.problems import Problems
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+P = ParamSpec("P")
+
+#: What tools run into all the time, and what says enough by itself.
+_EXPECTED = frozenset(
+    {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR, errno.EXDEV, errno.EROFS, errno.EINVAL}
+)
+
+
+class Guarded(Protocol):
+    """What the guard needs of the operations."""
+
+    @property
+    def problems(self) -> Problems:
+        """Where reasons are kept for people."""
+        ...
+
+    def describe(self, handler: str, arguments: tuple[Any, ...]) -> str:
+        """The path that a request is about, as far as it is known."""
+        ...
+
+    def count(self, handler: str) -> None:
+        """One more request."""
+        ...
+
+
+S = TypeVar("S", bound=Guarded)
+
+
+def guard(handler: Callable[Concatenate[S, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """The handler, raising nothing but FUSEError."""
+    name = handler.__name__
+
+    @functools.wraps(handler)
+    async def guarded(self: S, *arguments: P.args, **named: P.kwargs) -> T:
+        self.count(name)
+        try:
+            return await handler(self, *arguments, **named)
+        except pyfuse3.FUSEError:
+            raise
+        except (OSError, ArtfsError) as error:
+            number = errno_of(error)
+            if _needs_a_reason(error, number):
+                _write_down(self, name, arguments, error, number)
+        except Exception:
+            logger.exception("%s %s failed in a way that nobody expected", name, _describe(self, name, arguments))
+            self.problems.record(_describe(self, name, arguments), "a defect of artfs: the log has the details")
+            number = errno.EIO
+        raise pyfuse3.FUSEError(number)
+
+    return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", guarded)
+
+
+def _needs_a_reason(error: Exception, number: int) -> bool:
+    """True if the errno alone would leave a person wondering."""
+    return number not in _EXPECTED or (isinstance(error, ArtfsError) and not isinstance(error, (NotFound, ReadOnly)))
+
+
+def _write_down(operations: Guarded, name: str, arguments: tuple[Any, ...], error: Exception, number: int) -> None:
+    where = _describe(operations, name, arguments)
+    operations.problems.record(where, str(error))
+    log = logger.error if number == errno.EIO else logger.info
+    log("%s %s: %s (%s)", name, where, error, errno.errorcode.get(number, number))
+
+
+def _describe(operations: Guarded, name: str, arguments: tuple[Any, ...]) -> str:
+    try:
+        return operations.describe(name, arguments)
+    except Exception:  # noqa: BLE001 - the description of a failure must not become another one
+        return "(unknown)"

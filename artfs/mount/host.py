@@ -1,0 +1,124 @@
+"""What the mount needs of the machine: whether it can mount here at all, and the commands that unmount.
+
+Each obstacle is one sentence that says what to do. Blocking; any thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from artfs.errors import Busy, TransientError, UserError
+from artfs.mount.mount_info import mounted_targets
+
+FUSE_DEVICE = Path("/dev/fuse")
+FUSE_CONF = Path("/etc/fuse.conf")
+_COMMAND_TIMEOUT_S = 30.0
+
+
+def check_fuse(*, allow_other: bool, device: Path = FUSE_DEVICE, conf: Path = FUSE_CONF) -> None:
+    """Raise UserError when this machine or this user cannot mount."""
+    if not device.exists():
+        raise UserError(
+            f"cannot mount, as {device} is missing: load the fuse module ('modprobe fuse') or, in a container,"
+            f" start it with '--device {device} --cap-add SYS_ADMIN'"
+        )
+    if os.geteuid() == 0:
+        return
+    if shutil.which("fusermount3") is None:
+        raise UserError("cannot mount as an ordinary user, as 'fusermount3' is missing: install the package fuse3")
+    if allow_other and not _allows_other(conf):
+        raise UserError(
+            f"--allow-other needs the line 'user_allow_other' in {conf}: ask an administrator to add it, or mount as root"
+        )
+
+
+def _allows_other(conf: Path) -> bool:
+    try:
+        lines = conf.read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(line.strip() == "user_allow_other" for line in lines)
+
+
+def check_mountpoint(mountpoint: Path) -> None:
+    """Raise UserError unless `mountpoint` is an empty directory on which nothing is mounted. Cleans up a dead mount first."""
+    if mountpoint in mounted_targets():
+        if not is_dead(mountpoint):
+            raise Busy(f"{mountpoint} is mounted already: unmount it first with 'artfs umount {mountpoint}'")
+        clean_up(mountpoint)
+    try:
+        names = os.listdir(mountpoint)  # noqa: PTH208 - one call that tells three things apart
+    except FileNotFoundError:
+        raise UserError(f"the mount point {mountpoint} does not exist: make it with 'mkdir -p {mountpoint}'") from None
+    except NotADirectoryError:
+        raise UserError(f"the mount point {mountpoint} is not a directory: choose one that is") from None
+    except OSError as error:
+        raise UserError(f"the mount point {mountpoint} cannot be used: {error.strerror}") from error
+    if names:
+        raise UserError(
+            f"the mount point {mountpoint} is not empty: choose an empty directory, as a mount would hide what is in it"
+        )
+    if not os.access(mountpoint, os.W_OK):
+        raise UserError(f"the mount point {mountpoint} is not yours to write: choose a directory of your own")
+
+
+def is_dead(mountpoint: Path) -> bool:
+    """True if nobody serves the mount any more."""
+    try:
+        os.stat(mountpoint)  # noqa: PTH116 - Path.stat is the same with less to see
+    except OSError as error:
+        return error.errno in {errno.ENOTCONN, errno.ECONNABORTED}
+    return False
+
+
+def clean_up(mountpoint: Path) -> None:
+    """Take away a mount that nobody serves any more."""
+    unmount(mountpoint, lazy=True)
+
+
+def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
+    """umount(8) or fusermount3(1). Busy when something is still open there."""
+    if os.geteuid() == 0:
+        command = ["umount", *(["-l"] if lazy else []), str(mountpoint)]
+    else:
+        command = ["fusermount3", "-u", *(["-z"] if lazy else []), str(mountpoint)]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command and a path
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_COMMAND_TIMEOUT_S,
+            check=False,
+            env=_plain_environment(),
+        )
+    except FileNotFoundError:
+        raise UserError(f"cannot unmount {mountpoint}, as {command[0]!r} is missing: install the package fuse3") from None
+    except subprocess.TimeoutExpired:
+        raise TransientError(f"{command[0]!r} did not unmount {mountpoint} within {_COMMAND_TIMEOUT_S:g} s: try again") from None
+    if done.returncode == 0 or mountpoint not in mounted_targets():
+        return
+    if "busy" in done.stderr.lower():
+        raise Busy(
+            f"{mountpoint} is in use: close the files and leave the directories below it ('fuser -vm {mountpoint}' lists who uses it)"
+        )
+    raise TransientError(f"cannot unmount {mountpoint}: {' '.join(done.stderr.split()) or f'{command[0]} failed'}")
+
+
+def _plain_environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C"}
+
+
+def raise_read_ahead(mountpoint: Path, kilobytes: int) -> bool:
+    """Let the kernel read further ahead in this mount; False when it is not ours to say. The mount must answer already."""
+    device = os.stat(mountpoint).st_dev  # noqa: PTH116
+    setting = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
+    try:
+        setting.write_text(str(kilobytes))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,54 @@
+"""From a target to the root node of a mount: where the parts of the file system are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from artfs.repository.repository import Repository
+from artfs.vfs.artifact_nodes import ArtifactDirectory, ProjectDirectory
+from artfs.vfs.new_artifacts import NewArtifacts
+from artfs.vfs.node import Node
+from artfs.vfs.scene import Scene
+from artfs.vfs.staged_trees import StagedTrees
+from artfs.vfs.staging.store import StagingStore
+from artfs.vfs.status import MountStatus
+from artfs.vfs.target import Target
+from artfs.vfs.touched import TouchedVersions
+from artfs.vfs.version_root import PinnedVersion
+from artfs.vfs.views import Views, nanoseconds
+
+
+def open_scene(
+    repository: Repository,
+    target: Target,
+    *,
+    run_id: str | None = None,
+    read_only: bool = False,
+    facts: Mapping[str, Any] | None = None,
+) -> tuple[Scene, Node]:
+    """The scene of a mount of `target`, and its root. Raises NotFound for an artifact or version that is not there."""
+    config = repository.config
+    config.staging_dir.mkdir(parents=True, exist_ok=True)
+    scene = Scene(
+        repository=repository,
+        target=target,
+        status=MountStatus(repository, facts or {}),
+        touched=TouchedVersions(repository, run_id),
+        staged=StagedTrees(StagingStore(config.staging_dir, repository)),
+        new_artifacts=NewArtifacts(config.staging_dir, target.entity, target.project),
+        views=Views(repository),
+        read_only=read_only,
+    )
+    return scene, _open_root(scene, target)
+
+
+def _open_root(scene: Scene, target: Target) -> Node:
+    registry = scene.repository.registry
+    if target.version is not None:
+        version = registry.versions.resolve(target.version)
+        return PinnedVersion(scene, scene.views.show(version, target.version.selector, ""))
+    if target.artifact is not None:
+        collection = registry.collections.get(target.artifact)
+        return ArtifactDirectory(scene, target.artifact, nanoseconds(collection.created_at))
+    return ProjectDirectory(scene)

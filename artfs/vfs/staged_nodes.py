@@ -1,0 +1,254 @@
+"""What is in a staging directory: ordinary files, directories and symlinks, with the behaviour of POSIX.
+
+The work is done by the staging directory, by path; an item knows its paths, and its open files for when it has no path any more.
+Any thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from artfs.model.entry import Kind
+from artfs.vfs.attributes import MOVABLE_S, NEVER_S, Attributes, Changes
+from artfs.vfs.node import Listed, Node, OpenFile, os_error
+from artfs.vfs.staged_file import StagedFile
+from artfs.vfs.staged_tree import OpenItem, StagedItem, StagedTree
+from artfs.vfs.staging.stat import StagedStat
+
+#: What of open(2)'s flags means something to the staging directory; the kernel has dealt with the rest.
+_OPEN_FLAGS = os.O_ACCMODE | os.O_TRUNC | os.O_CREAT | os.O_EXCL
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_TRUNC
+
+
+class StagedNode(Node):
+    """One item of a staging directory."""
+
+    __slots__ = ("item", "tree")
+    missing_timeout_s = MOVABLE_S
+
+    def __init__(self, tree: StagedTree, item: StagedItem) -> None:
+        self.tree = tree
+        self.item = item
+
+    @property
+    def key(self) -> Hashable:
+        return ("staged", self.tree.serial, self.item.number)
+
+    @property
+    def where(self) -> str:
+        path = self.item.paths[0] if self.item.paths else "(removed)"
+        return f"{self.tree.artifact.name}/staging/{self.tree.name}/{path}".rstrip("/")
+
+    # paths
+
+    def path_now(self) -> str:
+        """Where it is now. Only inside the gate; ENOENT when it was removed."""
+        try:
+            return self.item.paths[0]
+        except IndexError:
+            raise os_error(errno.ENOENT, self.where) from None
+
+    def child_path(self, name: str) -> str:
+        path = self.path_now()
+        return f"{path}/{name}" if path else name
+
+    def _child(self, path: str, status: StagedStat) -> StagedNode:
+        return StagedNode(self.tree, self.tree.item_at(path, status))
+
+    def show(self, status: StagedStat) -> Attributes:
+        # After a commit by rename(2) the kernel has the staging directory's inode under the new name: it must ask again at once.
+        entry_timeout_s = NEVER_S if self.item.paths == [""] else MOVABLE_S
+        return Attributes(
+            status.mode,
+            status.size,
+            status.mtime_ns,
+            entry_timeout_s,
+            MOVABLE_S,
+            status.nlink,
+            status.ctime_ns,
+            status.atime_ns,
+            status.blocks,
+        )
+
+    def attributes(self) -> Attributes:
+        with self.tree.gate.using_paths():
+            return self.show(self._stat())
+
+    def _stat(self) -> StagedStat:
+        if not self.item.paths:
+            return self._any_file().stat()
+        return self.tree.directory.stat(self.path_now())
+
+    def _any_file(self) -> OpenItem:
+        """An open file of what has no name any more."""
+        try:
+            return self.item.files[-1]
+        except IndexError:
+            raise os_error(errno.ENOENT, self.where) from None
+
+    # directories
+
+    def lookup(self, name: str) -> Node | None:
+        with self.tree.gate.using_paths():
+            path = self.child_path(name)
+            try:
+                return self._child(path, self.tree.directory.stat(path))
+            except FileNotFoundError:
+                return None
+
+    def lookup_with_attributes(self, name: str) -> tuple[Node, Attributes] | None:
+        with self.tree.gate.using_paths():
+            path = self.child_path(name)
+            try:
+                status = self.tree.directory.stat(path)
+            except FileNotFoundError:
+                return None
+            node = self._child(path, status)
+            return node, node.show(status)
+
+    def list(self) -> Sequence[Listed]:
+        listed = []
+        with self.tree.gate.using_paths():
+            for name, status in self.tree.directory.list(self.path_now()):
+                node = self._child(self.child_path(name), status)
+                listed.append(Listed(name, node, node.show(status)))
+        return listed
+
+    def mkdir(self, name: str, mode: int) -> Node:
+        with self.tree.gate.using_paths():
+            path = self.child_path(name)
+            return self._child(path, self.tree.directory.mkdir(path, stat.S_IMODE(mode)))
+
+    def symlink(self, name: str, target: str) -> tuple[Node, Attributes]:
+        with self.tree.gate.using_paths():
+            path = self.child_path(name)
+            status = self.tree.directory.symlink(target, path)
+            node = self._child(path, status)
+            return node, node.show(status)
+
+    def link(self, node: Node, name: str) -> Node:
+        if not isinstance(node, StagedNode) or node.tree is not self.tree:
+            raise os_error(errno.EXDEV, name)
+        with self.tree.gate.using_paths():
+            path = self.child_path(name)
+            status = self.tree.directory.link(node.path_now(), path)
+            self.tree.linked(node.item, path, status)
+        return node
+
+    def unlink(self, name: str) -> None:
+        self._remove(name, self.tree.directory.unlink)
+
+    def rmdir(self, name: str) -> None:
+        self._remove(name, self.tree.directory.rmdir)
+
+    def _remove(self, name: str, remove: Callable[[str], None]) -> None:
+        with self.tree.gate.using_paths():
+            path = self.child_path(name)
+            self._keep_reachable(path)
+            remove(path)
+            self.tree.removed(path)
+
+    def _keep_reachable(self, path: str) -> None:
+        """Open files that read the base by path must be able to go on without one."""
+        item = self.tree.find(path)
+        if item is not None:
+            for file in list(item.files):
+                with suppress(OSError):
+                    file.remember(self.tree.directory.stat(path))
+
+    def rename_to(self, name: str, new_parent: Node, new_name: str, flags: int) -> None:
+        if not isinstance(new_parent, StagedNode) or new_parent.tree is not self.tree:
+            raise os_error(errno.EXDEV, new_name)
+        with self.tree.gate.moving_paths():
+            old, new = self.child_path(name), new_parent.child_path(new_name)
+            for path in (old, new):
+                self._keep_reachable(path)
+            self.tree.directory.rename(old, new, flags)
+            exchanged = bool(flags & 2)
+            if exchanged or not self._is_there(old):  # two names of one file: rename(2) leaves both
+                self.tree.renamed(old, new, exchanged=exchanged)
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self.tree.directory.stat(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def fsync_directory(self) -> None:
+        with self.tree.gate.using_paths():
+            self.tree.directory.fsync_directory(self.path_now())
+
+    def readlink(self) -> str:
+        with self.tree.gate.using_paths():
+            return self.tree.directory.readlink(self.path_now())
+
+    # files
+
+    def create(self, name: str, flags: int, mode: int) -> tuple[Node, OpenFile]:
+        writing = bool(flags & _WRITING)
+        with self._writer_if(writing), self.tree.gate.using_paths():
+            path = self.child_path(name)
+            fd, status = self.tree.directory.create(path, flags & _OPEN_FLAGS, stat.S_IMODE(mode))
+            node = self._child(path, status)
+            return node, StagedFile(self.tree, node.item, fd, None, writing=writing)
+
+    @contextmanager
+    def _writer_if(self, writing: bool) -> Iterator[None]:
+        """The block opens a writer, or fails to and leaves none."""
+        if not writing:
+            yield
+            return
+        self.tree.writer_opens()
+        try:
+            yield
+        except BaseException:
+            self.tree.writer_closes()
+            raise
+
+    def open(self, flags: int) -> OpenFile:
+        if flags & _WRITING:
+            with self._writer_if(writing=True):
+                return StagedFile(self.tree, self.item, self._open_fd(flags & _OPEN_FLAGS), None, writing=True)
+        with self.tree.gate.using_paths():
+            if self.item.paths:
+                status = self.tree.directory.stat(self.path_now())
+                if status.entry is not None:
+                    return StagedFile(self.tree, self.item, None, status, writing=False)
+        return StagedFile(self.tree, self.item, self._open_fd(flags & _OPEN_FLAGS), None, writing=False)
+
+    def _open_fd(self, flags: int) -> int:
+        with self.tree.gate.using_paths():
+            if not self.item.paths:
+                return self._any_file().reopen(flags)
+            return self.tree.directory.open(self.path_now(), flags)
+
+    def change(self, changes: Changes, file: OpenFile | None) -> Attributes:
+        """chmod, truncate and utimens. The owner is that of the mount and is not recorded: chown changes nothing."""
+        opened = file if isinstance(file, StagedFile) and file.is_writable else None
+        with self.tree.gate.using_paths():
+            if changes.size is not None:
+                self._truncate(changes.size, opened)
+            if not self.item.paths:
+                self._any_file().change(changes)
+            else:
+                path = self.path_now()
+                if changes.mode is not None:
+                    self.tree.directory.chmod(path, stat.S_IMODE(changes.mode))
+                if changes.atime_ns is not None or changes.mtime_ns is not None:
+                    self.tree.directory.utimens(path, changes.atime_ns, changes.mtime_ns)
+            return self.show(self._stat())
+
+    def _truncate(self, size: int, opened: StagedFile | None) -> None:
+        if opened is not None:
+            opened.truncate(size)
+        elif self.item.paths:
+            if self.item.kind is Kind.DIRECTORY:
+                raise os_error(errno.EISDIR, self.where)
+            self.tree.directory.truncate(self.path_now(), size)
+        else:
+            self._any_file().truncate(size)

@@ -1,0 +1,151 @@
+"""What is below a version: directories, files and symlinks that never change (I2).
+
+Files and symlinks of the same content, time and mode are one node wherever they are, so that an unchanged file of `v7` is in the
+page cache already when it was read from `v6`; a directory belongs to its view.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Hashable, Sequence
+
+from artfs.errors import IntegrityError
+from artfs.model.entry import Entry, Kind
+from artfs.vfs.attributes import (
+    FOREVER_S,
+    MOVABLE_S,
+    SYMLINK_MODE,
+    VERSION_DIRECTORY_MODE,
+    VERSION_EXECUTABLE_MODE,
+    VERSION_FILE_MODE,
+    Attributes,
+    Changes,
+)
+from artfs.vfs.node import Listed, Node, OpenFile, os_error
+from artfs.vfs.reading import ContentReading
+from artfs.vfs.views import View
+
+_DIRECTORY_SIZE = 4096
+
+
+class VersionDirectory(Node):
+    """A directory of a version, or its root (`path` is empty then)."""
+
+    __slots__ = ("_reading", "path", "view")
+    is_immutable = True
+    is_quick = True
+    missing_timeout_s = FOREVER_S
+
+    def __init__(self, reading: ContentReading, view: View, path: str) -> None:
+        self._reading = reading
+        self.view = view
+        self.path = path
+
+    @property
+    def key(self) -> Hashable:
+        return ("directory", self.view.serial, self.path)
+
+    @property
+    def where(self) -> str:
+        return os.path.join(self.view.where, self.path) if self.path else self.view.where  # noqa: PTH118 - not a path of this host
+
+    def attributes(self) -> Attributes:
+        # The name of the root can move or go away; names below it cannot.
+        timeout_s = FOREVER_S if self.path else MOVABLE_S
+        return Attributes(VERSION_DIRECTORY_MODE, _DIRECTORY_SIZE, self.view.mtime_ns, timeout_s, FOREVER_S, blocks=0)
+
+    def lookup(self, name: str) -> Node | None:
+        path = f"{self.path}/{name}" if self.path else name
+        try:
+            path.encode()
+        except UnicodeEncodeError:  # no entry has such a name
+            return None
+        entry = self.view.manifest.get(path)
+        return None if entry is None else self._child(entry)
+
+    def list(self) -> Sequence[Listed]:
+        listed = []
+        for entry in self.view.manifest.list(self.path):
+            node = self._child(entry)
+            listed.append(Listed(entry.name, node, node.attributes()))
+        return listed
+
+    def _child(self, entry: Entry) -> VersionDirectory | VersionFile | VersionSymlink:
+        if entry.kind is Kind.DIRECTORY:
+            return VersionDirectory(self._reading, self.view, entry.path)
+        node_class = VersionSymlink if entry.kind is Kind.SYMLINK else VersionFile
+        node = node_class(self._reading, self.view, entry)
+        if self._reading.touched.run_id is not None:
+            self._reading.touched.seen(node.key, self.view.version)
+        return node
+
+
+class _Leaf(Node):
+    """What files and symlinks have in common: an entry, and the view through which it was found last."""
+
+    __slots__ = ("_reading", "entry", "view")
+    is_immutable = True
+    is_quick = True
+
+    def __init__(self, reading: ContentReading, view: View, entry: Entry) -> None:
+        self._reading = reading
+        self.view = view
+        self.entry = entry
+
+    @property
+    def key(self) -> Hashable:
+        entry = self.entry
+        return (entry.kind, entry.digest, entry.mtime_ns, entry.executable)
+
+    @property
+    def where(self) -> str:
+        return f"{self.view.where}/{self.entry.path}"
+
+    def latest_of(self, other: Node) -> None:
+        # The chunks of equal content may lie in other packs, and these outlive the ones of a deleted version.
+        if isinstance(other, _Leaf):
+            self.view = other.view
+            self.entry = other.entry
+
+    def change(self, changes: Changes, file: OpenFile | None) -> Attributes:
+        raise self.refuse_change()
+
+
+class VersionFile(_Leaf):
+    """A file. Reading needs no state: the handle is the inode number."""
+
+    __slots__ = ()
+
+    def attributes(self) -> Attributes:
+        entry = self.entry
+        mode = VERSION_EXECUTABLE_MODE if entry.executable else VERSION_FILE_MODE
+        return Attributes(mode, entry.size, entry.mtime_ns, FOREVER_S, FOREVER_S)
+
+    def open(self, flags: int) -> OpenFile | None:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_TRUNC):
+            raise self.refuse_change()
+        return None
+
+    def read(self, offset: int, length: int) -> bytes:
+        entry = self.entry
+        if offset >= entry.size or length <= 0:
+            return b""
+        if entry.kind is not Kind.FILE:
+            raise os_error(errno.EIO, self.where)
+        data = self._reading.reader.read(entry, offset, length)
+        if len(data) != min(length, entry.size - offset):
+            raise IntegrityError(f"{self.where} is shorter than its manifest says: run 'artfs verify --read-data'")
+        return data
+
+
+class VersionSymlink(_Leaf):
+    """A symlink of a version."""
+
+    __slots__ = ()
+
+    def attributes(self) -> Attributes:
+        return Attributes(SYMLINK_MODE, self.entry.size, self.entry.mtime_ns, FOREVER_S, FOREVER_S, blocks=0)
+
+    def readlink(self) -> str:
+        return self.entry.target
