@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from artfs.content.key_ranges import sort_key
 from artfs.errors import NameNotValid, SourceNotReadable
 from artfs.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES, normalise_path
 
 
 @dataclass(slots=True)
 class Walk:
-    """What a folder holds: (path in the artifact, file) in manifest order, and the directories with nothing in them."""
+    """What a folder holds: (path in the artifact, file), and the directories with nothing in them, both in manifest order."""
 
     files: list[tuple[str, Path]] = field(default_factory=list)
     empty_directories: list[str] = field(default_factory=list)
@@ -51,7 +52,7 @@ def walk_directory(root: Path) -> Walk:
     occupied = {path.rpartition("/")[0] for path in walk.empty_directories}
     occupied.update(path.rpartition("/")[0] for path, _ in walk.files)
     above = {parent for path in occupied for parent in _with_parents(path)}
-    walk.empty_directories = [path for path in walk.empty_directories if path not in above]
+    walk.empty_directories = sorted((path for path in walk.empty_directories if path not in above), key=sort_key)
     return walk
 
 
