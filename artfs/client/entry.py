@@ -77,11 +77,8 @@ class ManifestView(Mapping[str, ArtifactEntry]):
         """The mapping itself, for code that says `artifact.manifest.entries`."""
         return self
 
-    def __getitem__(self, path: str) -> ArtifactEntry:
-        try:
-            entry = self._manifest.get(path)
-        except (UserError, TypeError):  # what cannot be a path is not in it either
-            entry = None
+    def __getitem__(self, path: object) -> ArtifactEntry:
+        entry = self._manifest.get(path) if isinstance(path, str) else None
         if entry is None or entry.kind is Kind.DIRECTORY:
             raise EntryNotFound(f"the version has no file {path!r}")
         return ArtifactEntry(entry, self._fetch)
