@@ -23,6 +23,8 @@ LEASE_ID_SIZE = 12
 PACK_ID_SIZE = 16
 #: A chunk, and so a manifest page and root, is at most this large; the formats keep 24 bits for it.
 MAX_CHUNK_SIZE = (1 << 24) - 1
+#: The last place in a pack at which a chunk may begin; the formats keep 32 bits for it.
+MAX_OFFSET = (1 << 32) - 1
 
 
 def make_pack_id(lease: LeaseId, sequence: int) -> PackId:

@@ -57,7 +57,7 @@ def check_type(type_name: str) -> str:
     """`type_name` if it may be the type of an artifact (`dataset`, `model`, any text without `/`)."""
     if not isinstance(type_name, str):
         raise TypeNotValid(f"an artifact's type must be text such as 'dataset', not {type(type_name).__name__}")
-    if not type_name or len(type_name) > 128 or "/" in type_name or _CONTROL.search(type_name):
+    if not type_name or len(type_name) > 128 or "/" in type_name or _CONTROL.search(type_name) or not _is_utf8(type_name):
         raise NameNotValid(f"{type_name!r} is not a valid type: use non-empty text such as 'dataset' or 'model'")
     if type_name == "job" or type_name.startswith("wandb-"):
         raise NameNotValid(f"the type {type_name!r} is reserved: choose another such as 'dataset' or 'model'")

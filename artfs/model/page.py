@@ -30,7 +30,7 @@ import msgpack
 from artfs.errors import IntegrityError, NameNotValid
 from artfs.model.chunk_list import decode_chunk_refs, decode_packs, encode_chunk_refs
 from artfs.model.digest import DIGEST_SIZE, Digest, digest_of
-from artfs.model.entry import MAX_CHUNK_SIZE, NO_CONTENT, ChunkRef, Content, Entry, Kind, PackId, Reference
+from artfs.model.entry import MAX_CHUNK_SIZE, MAX_OFFSET, NO_CONTENT, ChunkRef, Content, Entry, Kind, PackId, Reference
 from artfs.model.names import check_names, normalise_path
 from artfs.model.unpack import checked_count, unpack
 
@@ -195,7 +195,7 @@ def _decode_content(digest: Digest, body: Any, packs: Sequence[PackId]) -> tuple
         index, offset, stored_size, size = body
         if not (type(index) is type(stored_size) is type(size) is int and 0 < stored_size <= size <= MAX_CHUNK_SIZE):
             raise IntegrityError("a manifest page has a chunk that cannot be")
-        if not 0 <= index < len(packs) or offset < 0:
+        if not 0 <= index < len(packs) or not 0 <= offset <= MAX_OFFSET:
             raise IntegrityError("a manifest page has a chunk in no pack")
         return size, Content((ChunkRef(digest, size, packs[index], offset, stored_size),))
     if not body:

@@ -84,6 +84,8 @@ class LocalStore:
                 found += more
         except OSError as error:
             raise self._not_read(error, key) from error
+        except OverflowError as error:  # from a damaged reference: no file is that long
+            raise IntegrityError(f"object {key} ends before {offset}") from error
         return found
 
     def size(self, key: str) -> int:

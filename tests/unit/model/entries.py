@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from artfs.model.digest import Digest, digest_of
@@ -18,6 +19,9 @@ from artfs.model.entry import (
     symlink_entry,
     with_parents,
 )
+
+#: No deadline and no verdict on speed: a test says what is right, and the machine may be busy.
+property_test = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 digests = st.binary(min_size=32, max_size=32).map(Digest)
 packs = st.sampled_from([PackId(bytes([i]) * 16) for i in range(4)])

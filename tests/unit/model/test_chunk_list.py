@@ -19,16 +19,18 @@ from artfs.model.chunk_list import (
 )
 from artfs.model.digest import Digest
 from artfs.model.entry import MAX_CHUNK_SIZE, ChunkRef, PackId
-from tests.unit.model.entries import chunk_refs, ref_lists
+from tests.unit.model.entries import chunk_refs, property_test, ref_lists
 
 PACK = PackId(b"p" * 16)
 
 
+@property_test
 @given(st.lists(chunk_refs(), max_size=20) | ref_lists)
 def test_what_was_encoded_is_decoded(refs: list[ChunkRef]) -> None:
     assert decode_chunk_list(encode_chunk_list(refs)) == tuple(refs)
 
 
+@property_test
 @given(chunk_refs())
 def test_one_reference_by_itself(ref: ChunkRef) -> None:
     assert decode_chunk_ref(encode_chunk_ref(ref)) == ref
@@ -51,6 +53,7 @@ def test_no_or_several_references_are_not_one() -> None:
             decode_chunk_ref(encode_chunk_list(refs))
 
 
+@property_test
 @given(ref_lists.filter(bool), st.data())
 def test_a_list_that_is_cut_off_is_refused(refs: list[ChunkRef], data: st.DataObject) -> None:
     encoded = encode_chunk_list(refs)

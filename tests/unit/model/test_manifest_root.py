@@ -13,18 +13,20 @@ from artfs.model.chunk_list import encode_chunk_refs
 from artfs.model.digest import Digest, digest_of
 from artfs.model.entry import ChunkRef, Entry, Kind, PackId
 from artfs.model.manifest_root import PageRef, decode_root, describe_page, encode_root, needed_packs, version_digest
-from tests.unit.model.entries import manifests
+from tests.unit.model.entries import manifests, property_test
 
 PACK = PackId(b"p" * 16)
 CHUNK = ChunkRef(Digest(b"c" * 32), 100, PACK, 50, 90)
 
 
+@property_test
 @given(manifests())
 def test_what_was_encoded_is_decoded(entries: list[Entry]) -> None:
     pages = [describe_page([entry], CHUNK) for entry in entries]
     assert decode_root(encode_root(pages)) == tuple(pages)
 
 
+@property_test
 @given(manifests().filter(bool))
 def test_a_page_counts_files_and_their_bytes_only(entries: list[Entry]) -> None:
     page = describe_page(entries, CHUNK)
@@ -34,6 +36,7 @@ def test_a_page_counts_files_and_their_bytes_only(entries: list[Entry]) -> None:
     assert page.first == entries[0].sort_key
 
 
+@property_test
 @given(manifests())
 def test_a_version_needs_the_packs_of_its_root_its_pages_and_its_files(entries: list[Entry]) -> None:
     pages = [describe_page([entry], CHUNK) for entry in entries]

@@ -15,7 +15,7 @@ from artfs.errors import IntegrityError
 from artfs.model.digest import Digest, digest_of
 from artfs.model.entry import ChunkRef, Content, Entry, Kind, PackId, directory_entry, symlink_entry
 from artfs.model.page import canonical_digest, cut_into_pages, decode_page, encode_page, ends_page, packs_of_page
-from tests.unit.model.entries import manifests
+from tests.unit.model.entries import manifests, property_test
 
 PACK = PackId(b"p" * 16)
 DIGEST = Digest(b"d" * 32)
@@ -26,11 +26,13 @@ def file_entry(path: str, size: int = 10) -> Entry:
     return Entry(path, Kind.FILE, size, digest=DIGEST, content=Content((ChunkRef(DIGEST, size, PACK, 0, size),)))
 
 
+@property_test
 @given(manifests())
 def test_what_was_encoded_is_decoded(entries: list[Entry]) -> None:
     assert decode_page(encode_page(entries)) == entries
 
 
+@property_test
 @given(manifests())
 def test_pages_one_after_the_other_are_the_manifest(entries: list[Entry]) -> None:
     pages = list(cut_into_pages(entries))
@@ -72,6 +74,7 @@ def test_the_canonical_digest_sees_content_and_nothing_else() -> None:
     assert len({canonical_digest([other]) for other in [entry, *others]}) == len(others) + 1
 
 
+@property_test
 @given(manifests())
 def test_a_page_names_all_packs_its_files_need(entries: list[Entry]) -> None:
     needed = set().union(*(entry.content.needed_packs() for entry in entries))
@@ -118,6 +121,7 @@ BAD_PAGES: dict[str, Callable[[], bytes]] = {
     **{f"digest {digest!r}": partial(page_of, row(digest=digest)) for digest in (b"", b"d" * 31, "d" * 32, None)},
     "pack beyond the table": lambda: page_of(row(body=(1, 0, 10, 10))),
     "pack before the table": lambda: page_of(row(body=(-1, 0, 10, 10))),
+    "chunk at no place in a pack": lambda: page_of(row(body=(0, 1 << 32, 10, 10))),
     "chunk before the pack": lambda: page_of(row(body=(0, -1, 10, 10))),
     "chunk larger than its bytes": lambda: page_of(row(body=(0, 0, 11, 10))),
     "chunk of nothing": lambda: page_of(row(body=(0, 0, 0, 10))),
