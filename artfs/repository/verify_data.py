@@ -144,7 +144,9 @@ class _Tracer:
                     damage.versions[version.qualified_name] = None
                     damage.paths[path] = None
         # Damaged chunks that no version needs: new commits might be deduplicated against them.
-        for result in self._results.values():
+        for pack, result in self._results.items():
+            if result.bad and not self._repository.objects.has(pack_key(pack)):
+                continue  # collected by gc meanwhile; were it needed, it would have been found above
             for ref, error in result.bad.items():
                 self._damages.setdefault(ref, _Damage(_describe(ref, error)))
         return list(self._damages.values())

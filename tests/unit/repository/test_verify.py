@@ -1,0 +1,134 @@
+"""The checks of verify, each over a survey in which its invariant is broken; damage to bytes is in tests/fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from artfs.model.digest import digest_of
+from artfs.model.entry import pack_key
+from artfs.model.records import VersionRecord, VersionState
+from artfs.repository.gc import collect_garbage
+from artfs.repository.repository import Repository
+from artfs.repository.survey import Survey, take_survey
+from artfs.repository.verify import verify_repository
+from artfs.repository.verify_checks import (
+    CHECKS,
+    check_content_unchanged,
+    check_equal_content_is_one_version,
+    check_needed_packs_stay,
+    check_nothing_dangles,
+)
+from tests.fault.versions import BEFORE, commit
+
+
+@pytest.fixture
+def survey(repository: Repository) -> Survey:
+    commit(repository, BEFORE)
+    commit(repository, {**BEFORE, "more": b"more"})
+    return take_survey(repository)
+
+
+def _change_first(survey: Survey, change: Callable[[VersionRecord], VersionRecord]) -> Survey:
+    first, *rest = survey.versions
+    return replace(survey, versions=[change(first), *rest])
+
+
+def test_sound_repository_has_no_problems(repository: Repository, survey: Survey) -> None:
+    for check in CHECKS:
+        assert list(check(survey)) == []
+    seen: list[tuple[int, int]] = []
+    report = verify_repository(repository, read_data=True, on_progress=lambda done, total: seen.append((done, total)))
+    assert report.is_sound
+    assert (report.versions, report.packs, report.unknown_objects) == (2, 4, 0)
+    assert report.bytes_read > 0
+    assert seen == sorted(seen)
+    assert seen[-1][0] == seen[-1][1] == sum(survey.objects.values())
+
+
+def test_empty_repository_is_sound(repository: Repository) -> None:
+    assert verify_repository(repository, read_data=True).is_sound
+
+
+def test_every_check_says_its_number_and_what_it_checks() -> None:
+    for check in CHECKS:
+        assert check.__doc__ is not None
+        assert check.__doc__.startswith("I")
+
+
+def test_missing_object_short_object_and_missing_row_break_i1(survey: Survey) -> None:
+    pack = min(survey.all_needed())
+    without = {key: size for key, size in survey.objects.items() if key != pack_key(pack)}
+    rows = {key: row for key, row in survey.packs.items() if key != pack}
+    uncommitted = {**survey.packs, pack: replace(survey.packs[pack], committed=False)}
+    broken = [
+        (replace(survey, objects=without), "is missing"),
+        (replace(survey, objects={**survey.objects, pack_key(pack): 1}), "has 1 bytes"),
+        (replace(survey, packs=rows), "not registered"),
+        (replace(survey, packs=uncommitted), "not registered"),
+    ]
+    for one, what in broken:
+        (problem,) = check_nothing_dangles(one)
+        assert problem.invariant == "I1"
+        assert what in problem.what
+        assert problem.versions == survey.needing(pack)
+        assert pack_key(pack) in str(problem)
+
+
+def test_other_digest_size_or_count_than_committed_breaks_i2(survey: Survey) -> None:
+    changes: list[Callable[[VersionRecord], VersionRecord]] = [
+        lambda version: replace(version, digest=digest_of(b"other")),
+        lambda version: replace(version, size=version.size + 1),
+        lambda version: replace(version, file_count=0),
+        lambda version: replace(version, number=1),
+    ]
+    for change in changes:
+        problems = list(check_content_unchanged(_change_first(survey, change)))
+        assert [problem.invariant for problem in problems] == ["I2"]
+
+
+def test_doomed_pack_and_unknown_need_break_i4(survey: Survey) -> None:
+    pack = min(survey.all_needed())
+    doomed = {**survey.packs, pack: replace(survey.packs[pack], doomed_at=datetime.now(UTC))}
+    (problem,) = check_needed_packs_stay(replace(survey, packs=doomed))
+    assert problem.invariant == "I4"
+    assert problem.versions == survey.needing(pack)
+    version = survey.versions[0]
+    less = {**survey.needed, version.id: survey.needed[version.id] - {min(survey.needed[version.id])}}
+    (problem,) = check_needed_packs_stay(replace(survey, needed=less))
+    assert "does not know" in problem.what
+    assert problem.versions == (version.qualified_name,)
+
+
+def test_two_versions_of_one_digest_break_i8(survey: Survey) -> None:
+    (problem,) = check_equal_content_is_one_version(
+        _change_first(survey, lambda one: replace(one, digest=survey.versions[1].digest))
+    )
+    assert problem.invariant == "I8"
+    assert len(problem.versions) == 2
+
+
+def test_objects_nobody_knows_are_counted_and_kept(repository: Repository, survey: Survey) -> None:
+    repository.objects.put(f"packs/{'ab' * 12}/00000000", [b"from elsewhere"])
+    report = verify_repository(repository)
+    assert report.is_sound
+    assert report.unknown_objects == 1
+    collect_garbage(repository, grace_s=0)
+    assert repository.objects.has(f"packs/{'ab' * 12}/00000000"), "another registry may know it"
+
+
+def test_version_deleted_while_verify_runs_is_no_problem(repository: Repository, survey: Survey) -> None:
+    doomed = survey.versions[0]
+
+    def delete_once(done: int, total: int) -> None:
+        if repository.registry.versions.get(doomed.id).state is VersionState.COMMITTED:
+            repository.registry.versions.delete(doomed.id, delete_aliases=True)
+            collect_garbage(repository, grace_s=0)
+
+    # Progress is told after everything was listed, and before the manifests are walked.
+    report = verify_repository(repository, read_data=True, on_progress=delete_once)
+    assert report.problems == []
+    assert repository.registry.versions.get(doomed.id).state is VersionState.DELETED
