@@ -69,4 +69,9 @@ class JsonObject(TypeDecorator[Mapping[str, Any]]):
             raise UserError(f"this cannot be kept as JSON: {error}") from error
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, Any] | None:  # noqa: ARG002 - SQLAlchemy passes it
-        return None if value is None else json.loads(value)
+        if value is None:
+            return None
+        found = json.loads(value)
+        if not isinstance(found, dict):
+            raise ValueError(f"{value[:80]!r} is no JSON object")  # noqa: TRY004 - damage, and no caller's mistake
+        return found

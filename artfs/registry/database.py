@@ -82,8 +82,8 @@ class Database:
         return self._run(self._writing, work)
 
     def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
         self._engine.dispose()
-        _OPEN.discard(self)
 
     def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         deadline = time.monotonic() + self._patience_s
@@ -94,7 +94,9 @@ class Database:
                     result = work(connection)
                     worked = True
                 return result
-            except self._errors as error:
+            except ArtfsError:
+                raise
+            except (*self._errors, ValueError) as error:  # a ValueError: a row holds what nobody can have written
                 if isinstance(error, StatementError) and isinstance(error.orig, ArtfsError):
                     raise error.orig from None  # raised by a column type, which SQLAlchemy wraps
                 failure = self._explain(error)

@@ -58,7 +58,8 @@ def _explain(error: Exception, name: str) -> Failure:
     if state in _IN_THE_WAY:
         text = f"the registry {name} was too busy with the same rows: try again"
         return Failure(RegistryUnavailable(text), Retry.PATIENTLY)
-    if state in _DAMAGED:
+    # What a column type cannot read is a ValueError.
+    if state in _DAMAGED or isinstance(cause, ValueError):
         return Failure(IntegrityError(f"the registry {name} is damaged ({said}): restore it from a backup"))
     if state == _FULL:
         return Failure(StoreFull(f"no space is left for the registry {name}: free some on its server and try again"))

@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import StatementError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from artfs.errors import IntegrityError, InternalError, RegistryUnavailable, StoreFull
 from artfs.registry.database import PATIENCE_S, Database, Failure, Retry
@@ -79,8 +78,9 @@ def _explain(error: Exception, path: Path) -> Failure:
             return Failure(
                 RegistryUnavailable(f"the registry {path} cannot be opened or read ({cause}): check that it is a file of yours")
             )
-    if isinstance(error, PoolTimeout):
-        return Failure(RegistryUnavailable(f"too many threads use the registry {path} at once: try again"))
+    # Text that is no UTF-8 comes without a code, and what a column type cannot read is a ValueError.
+    if "Could not decode" in str(cause) or isinstance(cause, ValueError):
+        return Failure(IntegrityError(f"the registry {path} is damaged ({cause}): restore it from a backup"))
     return Failure(InternalError(f"the registry {path} refused what artfs asked of it: {cause}"))
 
 
