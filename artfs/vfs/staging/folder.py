@@ -20,6 +20,8 @@ import logging
 import os
 import re
 import secrets
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from artfs.errors import AlreadyExists, NameNotValid
@@ -35,6 +37,11 @@ OPTIONS_SUFFIX = ".json"
 _NEW = ".new"
 _TRASH = ".trash"
 _MAX_NAME_BYTES = 200
+#: Folders above a staging directory that may be as new as it is: artifact, project, entity, root and the root's parent.
+_LEVELS = 5
+_TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
+#: What is in `.new` for longer is of a process that died.
+_STALE_S = 3600.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f/]")
 
 logger = logging.getLogger(__name__)
@@ -71,8 +78,22 @@ def check_staging_name(name: str) -> str:
 def make_folder(folder: Path, base: VersionRecord | None) -> None:
     """Make an empty staging directory, or one over `base`. It survives a power cut once this returns."""
     new = _aside(folder, _NEW)
+    try:
+        _fill(new, base)
+        new.rename(folder)
+    except OSError as error:
+        remove_tree(str(new))
+        if error.errno in _TAKEN:
+            raise AlreadyExists(f"there is a staging directory {folder.name!r} already: choose another name") from error
+        raise
+    for above in folder.parents[:_LEVELS]:
+        _sync(above)
+    empty_trash(folder.parent)
+
+
+def _fill(new: Path, base: VersionRecord | None) -> None:
     new.mkdir()
-    (new / UPPER).mkdir(0o755)
+    (new / UPPER).mkdir()
     (new / UPPER).chmod(0o755)
     (new / SCRATCH).mkdir()
     if base is not None:
@@ -81,15 +102,6 @@ def make_folder(folder: Path, base: VersionRecord | None) -> None:
         _sync(new / BASE_NOTE)
         _sync(new / UPPER)
     _sync(new)
-    try:
-        new.rename(folder)
-    except OSError as error:
-        remove_tree(str(new))
-        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-            raise AlreadyExists(f"there is a staging directory {folder.name!r} already: choose another name") from error
-        raise
-    _sync(folder.parent)
-    empty_trash(folder.parent)
 
 
 def rename_folder(old: Path, new: Path) -> None:
@@ -97,7 +109,7 @@ def rename_folder(old: Path, new: Path) -> None:
     try:
         old.rename(new)
     except OSError as error:
-        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+        if error.errno in _TAKEN:
             raise AlreadyExists(f"there is a staging directory {new.name!r} already: choose another name") from error
         raise
     with contextlib.suppress(FileNotFoundError):
@@ -117,14 +129,28 @@ def throw_away(folder: Path) -> None:
 
 def empty_trash(parent: Path) -> None:
     """Remove what was thrown away beside these staging directories; a crash may have left some."""
-    trash = parent / _TRASH
-    try:
-        for row in list(trash.iterdir()):
+    for row in (*_rows(parent / _TRASH), *_stale(_rows(parent / _NEW))):
+        try:
             remove_tree(str(row))
+        except FileNotFoundError:
+            pass  # somebody else empties it too
+        except OSError as error:
+            logger.info("%s stays for now: %s", row, error)
+
+
+def _stale(rows: Iterable[Path]) -> Iterator[Path]:
+    oldest = time.time() - _STALE_S
+    for row in rows:
+        with contextlib.suppress(FileNotFoundError):  # it has become a staging directory
+            if row.lstat().st_mtime < oldest:
+                yield row
+
+
+def _rows(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
     except FileNotFoundError:
-        return  # nothing was thrown away yet, or somebody else empties it too
-    except OSError as error:
-        logger.info("%s stays for now: %s", trash, error)
+        return []
 
 
 def _aside(folder: Path, where: str) -> Path:
