@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from artfs.content.chunk_sink import PackIndex
@@ -44,8 +44,15 @@ class _Folder:
     file: Path
     old: MemoRows
     usable: set[PackId]
-    seen: dict[bytes, Known] = field(default_factory=dict)
-    has_news: bool = False
+    #: Stamps found in `old`; what they mean is decoded again if the memo has to be written.
+    hits: set[bytes] = field(default_factory=set)
+    news: dict[bytes, Known] = field(default_factory=dict)
+
+    def find(self, key: bytes, size: int) -> Known | None:
+        known = self.old.find(key, size)
+        if known is None or not self.usable.issuperset([ref.pack for ref in known[1].refs] + [*known[1].packs]):
+            return None
+        return known
 
 
 class Memo:
@@ -74,12 +81,11 @@ class Memo:
             return None
         folder = self._folder(place, path)
         key = encode_stamp(stamp)
-        known = folder.seen.get(key)
+        known = folder.news.get(key)
         if known is None:
-            known = folder.old.find(key, stamp.size)
-            if known is None or not folder.usable.issuperset(known[1].needed_packs()):
-                return None
-            folder.seen[key] = known
+            known = folder.find(key, stamp.size)
+            if known is not None:
+                folder.hits.add(key)
         return known
 
     def read_time_ns(self) -> int:
@@ -91,18 +97,18 @@ class Memo:
         if self._directory is None or max(stamp.mtime_ns, stamp.ctime_ns) > read_at_ns - RACY_MARGIN_NS:
             return
         folder = self._folder(place, path)
-        folder.seen[encode_stamp(stamp)] = known
-        folder.has_news = True
+        folder.news[encode_stamp(stamp)] = known
 
     def save(self) -> None:
         """Write the memos that changed. A memo that cannot be written is done without."""
         with self._lock:
             for folder in self._folders.values():
-                if folder.has_news:
+                if folder.news:
                     try:
                         self._save_folder(folder)
                     except OSError as error:
                         logger.debug("cannot write the memo %s: %s", folder.file, error)
+            self._folders = {}  # whoever asks again reads what was written
 
     def _folder(self, place: str, path: str) -> _Folder:
         root = root_of(place, path)
@@ -129,11 +135,12 @@ class Memo:
         return _Folder(file, old, self._packs.usable(old.packs) if old.packs else set())
 
     def _save_folder(self, folder: _Folder) -> None:
-        known = dict(folder.seen)
-        unseen = (key for key in folder.old.rows if key not in known)
-        for key in islice(unseen, max(len(known), _KEPT_UNSEEN)):
-            found = folder.old.find(key, size_in_stamp(key))
-            if found is not None and folder.usable.issuperset(found[1].needed_packs()):
+        known = dict(folder.news)
+        seen = folder.hits | known.keys()
+        unseen = (key for key in folder.old.rows if key not in seen)
+        for key in chain(folder.hits - known.keys(), islice(unseen, max(len(seen), _KEPT_UNSEEN))):
+            found = folder.find(key, size_in_stamp(key))
+            if found is not None:
                 known[key] = found
         data = encode_memo(known)
         if len(data) > self._total_size:
@@ -148,7 +155,6 @@ class Memo:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108
             raise
-        folder.has_news = False
         self._make_room(folder.file.parent)
 
     def _make_room(self, directory: Path) -> None:

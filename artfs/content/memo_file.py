@@ -3,11 +3,12 @@
     memo         magic "artfs memo 1\\n", digest of the rest, body
     body         msgpack [packs, rows]
     packs        bytes: table of pack ids
-    rows         {stamp: [digest, chunk list] or [digest, chunk list, spans, pack indices]}
+    rows         {stamp: digest and chunk list, as bytes; or [digest, chunk list, spans, pack indices] for an indirect content}
     stamp        device, inode, size u64; mtime_ns, ctime_ns i64; little-endian
 
 A memo is a cache: one that is damaged, cut off or from another artfs reads as None. The digest is there for damage, not against
-an enemy; who can write to a user's cache folder can do worse. Pure functions.
+an enemy; who can write to a user's cache folder can do worse. Rows are bytes because a hundred thousand small lists would keep
+Python's garbage collector busy. Pure functions.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class MemoRows:
     """A decoded memo; rows stay encoded until they are asked for."""
 
     packs: list[PackId] = field(default_factory=list)
-    rows: dict[bytes, list[Any]] = field(default_factory=dict)
+    rows: dict[bytes, bytes | list[Any]] = field(default_factory=dict)
 
     def find(self, key: bytes, size: int) -> Known | None:
         row = self.rows.get(key)
@@ -80,18 +81,19 @@ def decode_memo(data: bytes) -> MemoRows | None:
         return None
 
 
-def _encode_row(digest: Digest, content: Content, indices: Mapping[PackId, int]) -> list[Any]:
+def _encode_row(digest: Digest, content: Content, indices: Mapping[PackId, int]) -> bytes | list[Any]:
     refs = encode_chunk_refs(content.refs, indices)
     if not content.is_indirect:
-        return [digest, refs]
+        return digest + refs
     return [digest, refs, list(content.spans), [indices[pack] for pack in content.packs]]
 
 
-def _decode_row(row: list[Any], packs: list[PackId], size: int) -> Known | None:
+def _decode_row(row: bytes | list[Any], packs: list[PackId], size: int) -> Known | None:
+    if isinstance(row, bytes):
+        refs = decode_chunk_refs(row[DIGEST_SIZE:], packs)
+        return (Digest(row[:DIGEST_SIZE]), Content(refs)) if sum(ref.size for ref in refs) == size else None
     digest = Digest(row[0])
     refs = decode_chunk_refs(row[1], packs)
-    if len(row) == 2:
-        return (digest, Content(refs)) if sum(ref.size for ref in refs) == size else None
     spans = tuple(row[2])
     if len(spans) != len(refs) or sum(spans) != size:
         return None
