@@ -73,7 +73,6 @@ class ChunkStore:
         """Add to `found` what is in memory; of the rest, what is now ours to fetch, and the fetches of others to wait for."""
         own: dict[Digest, ChunkRef] = {}
         others: set[_Fetch] = set()
-        mine = _Fetch()
         with self._lock:
             for ref in refs:
                 digest = ref.digest
@@ -82,11 +81,12 @@ class ChunkStore:
                 data = self._cache.get(digest)
                 if data is not None:
                     found[digest] = data
-                elif (fetch := self._fetches.get(digest)) is not None:
-                    others.add(fetch)
+                elif digest in self._fetches:
+                    others.add(self._fetches[digest])
                 else:
                     own[digest] = ref
-                    self._fetches[digest] = mine
+            if own:
+                self._fetches.update(dict.fromkeys(own, _Fetch()))
         return own, others
 
     def _fetch_own(self, own: dict[Digest, ChunkRef], found: dict[Digest, bytes]) -> None:
