@@ -26,6 +26,9 @@ def copy_to_scratch(host: Host, reader: FileReader, entry: Entry, scratch_path: 
         host.fchmod(fd, stat.S_IMODE(mode_of_entry(entry)))
         # Being opened does not change a file: the first write will set the time, if it comes.
         host.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+        if size != 0:
+            # The name will hide content that was safe: a power cut must not leave an empty file in its place (I5).
+            host.fsync(fd)
     finally:
         host.close(fd)
 
