@@ -10,9 +10,13 @@ MAX_KEY_SIZE = 512
 _KEY = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,199}(?:/[a-z0-9_-][a-z0-9._-]{0,199})*")
 
 
+def is_key(text: str) -> bool:
+    return len(text) <= MAX_KEY_SIZE and _KEY.fullmatch(text) is not None
+
+
 def check_key(key: str) -> str:
     """`key` if an object may lie under it, else NameNotValid."""
-    if len(key) > MAX_KEY_SIZE or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise NameNotValid(
             f"{key!r} is not a valid key of an object: use names of a-z 0-9 . _ - that do not start with a dot, separated by /"
         )

@@ -26,7 +26,7 @@ from typing_extensions import Buffer
 
 from artfs.errors import ArtfsError, IntegrityError, NotFound, StoreUnavailable
 from artfs.objectstore.file_system import FileSystem, explain, sync_folder, write_all
-from artfs.objectstore.key import check_key
+from artfs.objectstore.key import check_key, is_key
 from artfs.objectstore.open_files import OpenFiles
 from artfs.objectstore.protocol import ObjectInfo
 
@@ -249,7 +249,7 @@ class LocalStore:
         try:
             with os.scandir(self._root / folder) as found:
                 # A folder sorts with its slash: `a-b` comes before `a/b`, as in the order of keys.
-                items = sorted((f"{item.name}/" if item.is_dir() else item.name, item) for item in found if item.name[0] != ".")
+                items = sorted((f"{item.name}/" if item.is_dir() else item.name, item) for item in found if is_key(item.name))
         except (FileNotFoundError, NotADirectoryError):
             return
         for name, item in items:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,46 @@ def test_what_a_dead_process_left_is_removed_and_what_a_living_one_writes_is_not
         assert [path.name for path in incoming.iterdir()] == ["living"]
     LocalStore(tmp_path).put("b", [b"1"])
     assert list(incoming.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_no_object_and_is_removed(tmp_path: Path) -> None:
+    script = """
+import os, sys, time
+from pathlib import Path
+from artfs.objectstore.local import LocalStore
+
+class Stuck:
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def fsync(self, descriptor):
+        if os.fstat(descriptor).st_size == 1000:
+            print("stuck", flush=True)
+            sys.stdin.read()
+        os.fsync(descriptor)
+
+LocalStore(Path(sys.argv[1]), file_system=Stuck()).put("packs/aa/01", [bytes(1000)])
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"stuck\n"
+        LocalStore(tmp_path).put("packs/aa/02", [b"beside a living one"])
+        assert len(list((tmp_path / INCOMING).iterdir())) == 1
+        process.kill()
+        process.wait(30)
+    objects = LocalStore(tmp_path)
+    assert [info.key for info in objects.iter_objects()] == ["packs/aa/02"]
+    objects.put("packs/aa/03", [b"after it"])
+    assert list((tmp_path / INCOMING).iterdir()) == []
+
+
+def test_files_of_others_are_no_objects(tmp_path: Path) -> None:
+    for name in ("lost+found", "README.md", ".hidden", "a b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_bytes(b"")
+    LocalStore(tmp_path).put("a", [b"x"])
+    assert [info.key for info in LocalStore(tmp_path).iter_objects()] == ["a"]
 
 
 def test_leftovers_are_no_objects(tmp_path: Path) -> None:
