@@ -2,16 +2,14 @@
 
 Does not know any table. `read` and `write` are the only ways to the database, and each call is one transaction; the work passed to
 them may run several times and must have no effect outside the database. Any thread may call; connections are pooled. A process
-that forks goes on with connections of its own.
+that forks goes on with connections of its own (`forks`).
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -21,6 +19,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from artfs.errors import ArtfsError
+from artfs.registry.forks import ForkGate
 
 T = TypeVar("T")
 
@@ -71,7 +70,7 @@ class Database:
         self._explain = explain
         self._patience_s = patience_s
         self._inherited: list[object] = []
-        _OPEN.add(self)
+        self._gate = ForkGate(close=self.close, abandon=self._abandon)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """The result of `work`, which sees one consistent state: all that was committed, by any process, when it began."""
@@ -90,7 +89,7 @@ class Database:
         for attempt in itertools.count():
             worked = False
             try:
-                with engine.connect() as connection, connection.begin():
+                with self._gate.passing(), engine.connect() as connection, connection.begin():
                     result = work(connection)
                     worked = True
                 return result
@@ -106,9 +105,9 @@ class Database:
             time.sleep(min(_LONGEST_PAUSE_S, 0.002 * 2 ** min(attempt, 10)) * (0.5 + random.random()))  # noqa: S311
         raise AssertionError("unreachable")
 
-    def _after_fork(self) -> None:
-        # The child must neither use the parent's connections nor close them: closing would end the parent's session, and SQLite
-        # would drop locks. So they are kept, untouched, and a new pool takes their place.
+    def _abandon(self) -> None:
+        # What a forked child has inherited all the same, as a thread was in a transaction, is kept and never touched: forgetting it
+        # would close it.
         self._inherited.append(self._engine.pool)
         self._engine.dispose(close=False)
 
@@ -118,14 +117,3 @@ def _may_retry(retry: Retry, attempt: int, *, worked: bool) -> bool:
         # Lost during COMMIT, it may have been done: doing it again would be a second deed.
         return attempt == 0 and not worked
     return retry is Retry.PATIENTLY
-
-
-_OPEN: weakref.WeakSet[Database] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for database in list(_OPEN):
-        database._after_fork()  # noqa: SLF001 - this function is part of the class, as hooks cannot be removed again
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -81,6 +81,12 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY".encode())
         return self._url(name)
 
+    def drop_database(self, url: str) -> None:
+        """Delete a database before its files have been written to disk; connections to it are cut."""
+        name = url.rpartition("/")[2]
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
     def _url(self, database: str) -> str:
         return f"postgresql://artfs@127.0.0.1:{self.port}/{database}"
 

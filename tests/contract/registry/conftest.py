@@ -20,12 +20,15 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def registry_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def registry_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where a registry may be made that nobody else uses."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/registry/registry.sqlite"
+        yield f"sqlite:///{tmp_path}/registry/registry.sqlite"
+        return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.create_database()
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection as Pipe
 
 import pytest
@@ -114,6 +116,37 @@ def test_forked_process_and_its_parent_both_go_on(registry: Registry) -> None:
         assert writer.resolve("latest").label == "v1"
     assert writer.log(b"parent again").version.label == "v2"
     assert len(registry.versions.list(BIKE)) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_process_may_fork_while_other_threads_commit(registry: Registry) -> None:
+    writer = Writer(registry)
+    stop = threading.Event()
+
+    def commit_until_told(thread: int) -> int:
+        step = 0
+        while not stop.is_set():
+            writer.log(b"%d %d" % (thread, step))
+            step += 1
+        return step
+
+    context = multiprocessing.get_context("fork")
+    with ThreadPoolExecutor(3) as threads:
+        commits = [threads.submit(commit_until_told, thread) for thread in range(3)]
+        answers = []
+        for _ in range(4):
+            ours, theirs = context.Pipe(duplex=False)
+            child = context.Process(target=commit_in_child, args=(registry, theirs))
+            child.start()
+            theirs.close()
+            answers.append(ours.recv() if ours.poll(60) else "no answer")
+            child.join(60)
+        stop.set()
+        total = sum(commit.result(60) for commit in commits)
+    assert len(set(answers)) == 1, "all children have committed the same content"
+    numbers = [version.number for version in registry.versions.list(BIKE)]
+    assert answers[0] in {f"v{number}" for number in numbers}
+    assert numbers == list(reversed(range(total + 1)))
 
 
 def test_error_of_a_transaction_leaves_its_connection_usable(registry: Registry) -> None:

@@ -23,8 +23,10 @@ DEADLINE_S = 30
 
 
 @pytest.fixture
-def registry_url(postgres_server: PostgresServer) -> str:
-    return postgres_server.create_database()
+def registry_url(postgres_server: PostgresServer) -> Iterator[str]:
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
 
 
 @pytest.fixture

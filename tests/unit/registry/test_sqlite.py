@@ -173,11 +173,6 @@ def test_file_that_may_not_be_written_is_unavailable(registry: Registry, path: P
         Writer(registry).log(b"A")
 
 
-def commit_for_ever(writer: Writer, committed: list[int]) -> None:
-    for number in itertools.count():
-        committed.append(writer.log(b"%d" % number, description="x" * 20_000).version.number)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
 def test_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
@@ -190,7 +185,7 @@ def test_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
         writer = Writer(registry)
         committed: list[int] = []
         with pytest.raises(StoreFull, match=r"no space is left for the registry .*: free some"):
-            commit_for_ever(writer, committed)
+            committed.extend(writer.log(b"%d" % number, description="x" * 20_000).version.number for number in itertools.count())
         assert len(committed) > 3
         assert [version.number for version in registry.versions.list(BIKE)] == committed[::-1]
         registry.close()
