@@ -38,6 +38,8 @@ BASE: dict[str, bytes | str | None] = {
     ".artfs-gone-a/" + "ü" * 125: b"long",
 }
 TARGETS = ["a", "../b", "//artfs-file/b", "//artfs-text/x", "ü", "/"]
+#: A disk would make most of the time of these tests fsync.
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)
 data = st.binary(max_size=12)
 modes = st.sampled_from([0o644, 0o755, 0o600, 0o777, 0o444, 0o700])
@@ -112,7 +114,7 @@ class StagingMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="artfs-model-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="artfs-model-", dir=IN_MEMORY))
         (self.folder / "plain").mkdir()
         self.plain = Plain(self.folder / "plain")
         self.directory = self.make()
@@ -314,8 +316,8 @@ class StagingWithCommitsMachine(StagingMachine):
 
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 TestStaging = StagingMachine.TestCase
-TestStaging.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=_QUIET)
+TestStaging.settings = settings(max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=_QUIET)
 TestStagingOverBase = StagingOverBaseMachine.TestCase
-TestStagingOverBase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=_QUIET)
+TestStagingOverBase.settings = settings(max_examples=70, stateful_step_count=40, deadline=None, suppress_health_check=_QUIET)
 TestStagingWithCommits = StagingWithCommitsMachine.TestCase
-TestStagingWithCommits.settings = settings(max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=_QUIET)
+TestStagingWithCommits.settings = settings(max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=_QUIET)
