@@ -1,17 +1,18 @@
 """Shell completion of artifact names, versions, aliases and paths, read from the registry.
 
 Bash takes a colon for the end of a word, so that it asks for the completion of `la` when the line says `get bike:la`, and expects
-to be given `latest`, not `bike:latest`. `join_words_at_colons` puts such words together before the line is parsed, and
-`_for_shell` takes the part away again that bash believes to be another word.
+to be given `latest`, not `bike:latest`. `words_of_bash` puts such words together before the line is parsed, and takes the part away
+again that bash believes to be another word.
 
 A completion never prints an error and creates nothing: a name that cannot be completed is just not completed.
 """
 
 from __future__ import annotations
 
-import os
+import io
+import sys
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,14 +25,25 @@ if TYPE_CHECKING:
 
 #: What typer is told by the shell in.
 COMPLETE_VARIABLE = "_ARTFS_COMPLETE"
-#: Set by us for ourselves: bash has cut the word at its last colon.
-_CUT_VARIABLE = "_ARTFS_COMPLETE_CUT"
 
 
-def join_words_at_colons(environ: MutableMapping[str, str]) -> None:
-    """Undo what bash's word breaks did to the line to be completed, in `environ`, where typer will read it."""
-    if environ.get(COMPLETE_VARIABLE) != "complete_bash":
+@contextmanager
+def words_of_bash(environ: MutableMapping[str, str]) -> Iterator[None]:
+    """While the block runs, typer finds the line in `environ` as it was meant, and what it prints is cut as bash expects it."""
+    cut = _join_words_at_colons(environ) if environ.get(COMPLETE_VARIABLE) == "complete_bash" else ""
+    if not cut:
+        yield
         return
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed):
+            yield
+    finally:  # typer leaves with SystemExit
+        sys.stdout.write("".join(line.removeprefix(cut) for line in printed.getvalue().splitlines(keepends=True)))
+
+
+def _join_words_at_colons(environ: MutableMapping[str, str]) -> str:
+    """Undo bash's word breaks in `environ`; gives the beginning of the last word that bash believes to be other words."""
     words, current = environ.get("COMP_WORDS", "").split("\n"), int(environ.get("COMP_CWORD", "0"))
     words = words[: current + 1] + [""] * (current + 1 - len(words))
     joined: list[str] = []
@@ -41,8 +53,7 @@ def join_words_at_colons(environ: MutableMapping[str, str]) -> None:
         else:
             joined.append(word)
     environ["COMP_WORDS"], environ["COMP_CWORD"] = "\n".join(joined), str(len(joined) - 1)
-    if ":" in joined[-1] and len(joined) < len(words):
-        environ[_CUT_VARIABLE] = "1"
+    return joined[-1][: joined[-1].rfind(":") + 1] if len(joined) < len(words) else ""
 
 
 def complete_artifact(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -62,7 +73,8 @@ def complete_target(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def complete_alias(ctx: typer.Context, incomplete: str) -> list[str]:
     """Aliases of the artifact that the line has named already."""
-    named = ctx.params.get("name") or ctx.params.get("version")
+    # An option that still wants its value ends the parsing: what was said before is in `args` then.
+    named = ctx.params.get("name") or ctx.params.get("version") or next(iter(reversed(ctx.args)), None)
     if not isinstance(named, str):
         return []
     return _complete(ctx, incomplete, lambda invocation, repository, _: _aliases(invocation, repository, named))
@@ -73,9 +85,7 @@ def _complete(ctx: typer.Context, incomplete: str, candidates: Callable[[Invocat
         with _opened(ctx) as (invocation, repository):
             if repository is None:
                 return []
-            return _for_shell(
-                incomplete, (text for text in candidates(invocation, repository, incomplete) if text.startswith(incomplete))
-            )
+            return [text for text in candidates(invocation, repository, incomplete) if text.startswith(incomplete)]
     except (ArtfsError, OSError):
         return []
 
@@ -92,11 +102,6 @@ def _opened(ctx: typer.Context) -> Iterator[tuple[Invocation, Repository | None]
         return
     with open_repository(invocation.config) as repository:
         yield invocation, repository
-
-
-def _for_shell(incomplete: str, candidates: Iterable[str]) -> list[str]:
-    cut = incomplete.rfind(":") + 1 if os.environ.get(_CUT_VARIABLE) else 0
-    return [text[cut:] for text in candidates]
 
 
 def _artifacts(invocation: Invocation, repository: Repository, incomplete: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from artfs.cli.target import Target, parse_target
+from artfs.cli.place import Place, parse_place
 from artfs.config import Config, load_config
 from artfs.errors import UserError
 from artfs.model.names import ArtifactName, VersionName, parse_artifact_name, parse_version_name
@@ -49,9 +49,9 @@ class Invocation:
             raise UserError(f"{text!r} does not say which version: write for example {text + ':v0'!r}")
         return self.version(text)
 
-    def target(self, text: str) -> Target:
+    def place(self, text: str) -> Place:
         """The version and the path in it that `NAME[:VERSION[/PATH]]` names."""
-        return parse_target(text, entity=self.config.entity, project=self.config.project)
+        return parse_place(text, entity=self.config.entity, project=self.config.project)
 
 
 def current(ctx: typer.Context) -> Invocation:

@@ -27,7 +27,6 @@ def wants_tracebacks(verbose: int) -> bool:
 def report(error: BaseException, *, show_traceback: bool) -> int:
     """Say on stderr what went wrong; returns the exit code."""
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        print_error("interrupted")
         return INTERRUPTED
     if isinstance(error, typer.TyperException):
         return _report_usage(error)

@@ -18,8 +18,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from artfs.cli import failure
-from artfs.cli.completion import join_words_at_colons
-from artfs.cli.exit_codes import DONE, PIPE_CLOSED
+from artfs.cli.completion import words_of_bash
+from artfs.cli.exit_codes import DONE, INTERRUPTED, PIPE_CLOSED
 from artfs.version import __version__
 
 CONTENT, NAMES, LINEAGE, MOUNT, STORE = "Content", "Versions and names", "Lineage", "Mount and staging", "Store"
@@ -76,12 +76,14 @@ class Commands(TyperGroup):
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
         """Run the command line and leave with its exit code, however it ends."""
-        join_words_at_colons(os.environ)
         arguments = list(sys.argv[1:] if args is None else args)
         try:
-            code = super().main(arguments, prog_name or "artfs", **{**extra, "standalone_mode": False})
+            with words_of_bash(os.environ):
+                code = super().main(arguments, prog_name or "artfs", **{**extra, "standalone_mode": False})
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- the last one to see an error: it becomes a line and a code
             code = failure.report(error, show_traceback=failure.wants_tracebacks(_count_verbose(arguments)))
+        if code == INTERRUPTED:
+            failure.print_error("interrupted")
         sys.exit(code or DONE)
 
 
@@ -110,6 +112,7 @@ def _print_version(wanted: bool) -> None:
 
 
 app = typer.Typer(
+    name="artfs",
     cls=Commands,
     no_args_is_help=True,
     rich_markup_mode=_markup_mode(),
@@ -149,8 +152,9 @@ def options(
 ) -> None:
     """Versioned artifacts for machine learning: log, mount, read, stage, commit."""
     del entity, project, registry, objects, version  # commands read them from the context
-    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
-    logging.basicConfig(level=level, format="artfs: %(message)s", stream=sys.stderr, force=True)
+    logging.basicConfig(format="artfs: %(message)s", stream=sys.stderr)
+    # Of artfs alone: what a database driver has to say at INFO is of no use to anybody here.
+    logging.getLogger("artfs").setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG))
 
 
 def main() -> None:

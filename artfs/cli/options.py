@@ -58,6 +58,11 @@ RunOption = Annotated[
     str | None,
     typer.Option("--run", metavar="ID", envvar="ARTFS_RUN_ID", help="Run that this belongs to, for lineage."),
 ]
+#: Type of a new artifact, when none is said.
+DEFAULT_TYPE = "dataset"
+TypeOption = Annotated[
+    str | None, typer.Option("--type", metavar="TYPE", help=f"Type of a new artifact; {DEFAULT_TYPE!r} when none is given.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 
 

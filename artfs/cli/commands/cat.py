@@ -31,7 +31,7 @@ def command(
     Every byte is verified before it is written. A symlink is followed within the version.
     """
     invocation = current(ctx)
-    wanted = [invocation.target(text) for text in targets]
+    wanted = [invocation.place(text) for text in targets]
     for target in wanted:
         if not target.path:
             raise UserError(f"{target.version} is a version: name a file in it, for example {target.version}/README.md")

@@ -38,7 +38,7 @@ def command(
     written, under the path it has in the version; a single file goes to DEST itself unless DEST is a folder.
     """
     invocation = current(ctx)
-    wanted = invocation.target(target)
+    wanted = invocation.place(target)
     with open_repository(invocation.config) as repository:
         version = repository.registry.versions.resolve(wanted.version)
         entry = find_entry(repository.manifest(version), version, wanted.path) if wanted.path else None

@@ -13,7 +13,7 @@ from artfs.cli.entries import find_entry
 from artfs.cli.forms import collection_form, entry_form, modified_at
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Column, Size, print_json, print_note, print_table
-from artfs.cli.target import Target
+from artfs.cli.place import Place
 from artfs.content.manifests import Manifest
 from artfs.model.entry import Entry, Kind
 from artfs.model.records import CollectionRecord, VersionRecord
@@ -41,7 +41,7 @@ def command(
     Artifacts: name, type, number of versions, size of the newest. Files: size, time of change, name.
     """
     invocation = current(ctx)
-    wanted = None if target is None else invocation.target(target)
+    wanted = None if target is None else invocation.place(target)
     with open_repository(invocation.config) as repository:
         if wanted is None:
             _list_artifacts(invocation, repository, as_json=as_json)
@@ -73,7 +73,7 @@ def _newest(repository: Repository, collection: CollectionRecord) -> VersionReco
     return next(iter(repository.registry.versions.list(collection.artifact)), None)
 
 
-def _list_entries(repository: Repository, wanted: Target, *, recursive: bool, as_json: bool) -> None:
+def _list_entries(repository: Repository, wanted: Place, *, recursive: bool, as_json: bool) -> None:
     version = repository.registry.versions.resolve(wanted.version)
     entries = _entries(repository.manifest(version), version, wanted.path, recursive=recursive)
     if as_json:

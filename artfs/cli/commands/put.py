@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,16 @@ import typer
 
 from artfs.cli.context import current
 from artfs.cli.lineage_recording import ensure_run
-from artfs.cli.options import AliasesOption, ArtifactArgument, DescriptionOption, MetadataOption, RunOption, parse_metadata
+from artfs.cli.options import (
+    DEFAULT_TYPE,
+    AliasesOption,
+    ArtifactArgument,
+    DescriptionOption,
+    MetadataOption,
+    RunOption,
+    TypeOption,
+    parse_metadata,
+)
 from artfs.cli.output import print_line, print_note
 from artfs.cli.progress import progress
 from artfs.content.ingest import Ingest
@@ -29,7 +37,6 @@ from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 
 EXAMPLE = "artfs put images pets --type dataset -a best -m source=home"
-DEFAULT_TYPE = "dataset"
 STDIN = "-"
 
 
@@ -38,9 +45,7 @@ def command(
     source: Annotated[str, typer.Argument(metavar="PATH", help="A file, a folder, or - for stdin.")],
     name: ArtifactArgument,
     *,
-    type_name: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help=f"Type of a new artifact; {DEFAULT_TYPE!r} when none is given.")
-    ] = None,
+    type_name: TypeOption = None,
     aliases: AliasesOption = None,
     description: DescriptionOption = None,
     metadata: MetadataOption = None,
@@ -85,7 +90,9 @@ def _readable_source(source: str, path: str | None) -> Iterator[Path]:
     if path is None:
         raise UserError("content from stdin has no name: say --path FILE")
     with tempfile.NamedTemporaryFile(prefix="artfs-stdin-") as spool:
-        shutil.copyfileobj(sys.stdin.buffer, spool, 1 << 20)
+        # Not read(): it goes on reading without a look at signals until it has all that was asked for, and Ctrl-C may be lost.
+        while piece := sys.stdin.buffer.read1(1 << 20):
+            spool.write(piece)
         spool.flush()
         yield Path(spool.name)
 

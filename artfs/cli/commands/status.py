@@ -13,9 +13,11 @@ from artfs.cli.context import current
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Size, counted, print_fields, print_json
 from artfs.config import Config
-from artfs.mount.control import MountInfo, list_mounts
+from artfs.mount.control import list_mounts
+from artfs.mount.mount_info import MountInfo
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
+from artfs.vfs.staging.folder import is_staging_name
 
 EXAMPLE = "artfs status --json"
 
@@ -66,13 +68,14 @@ def _mount_form(mount: MountInfo) -> dict[str, Any]:
         "target": mount.target,
         "pid": mount.pid,
         "read_only": mount.read_only,
-        "log": str(mount.log),
+        "run": mount.run_id,
+        "log": str(mount.log) if mount.log else None,
     }
 
 
 def _staging_directories(root: Path) -> Iterator[Path]:
     """`ENTITY/PROJECT/ARTIFACT/NAME` of each open staging directory, relative to `root`."""
-    return (path.relative_to(root) for path in root.glob("*/*/*/*") if path.is_dir())
+    return (path.relative_to(root) for path in root.glob("*/*/*/*") if is_staging_name(path.name) and path.is_dir())
 
 
 def _fields(form: dict[str, Any]) -> list[tuple[str, Cell | list[str]]]:

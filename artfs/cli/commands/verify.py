@@ -9,7 +9,7 @@ import typer
 from artfs.cli.context import current
 from artfs.cli.exit_codes import INTEGRITY
 from artfs.cli.options import JsonOption
-from artfs.cli.output import Column, Size, print_json, print_line, print_table
+from artfs.cli.output import Cell, Size, print_fields, print_json, print_line
 from artfs.cli.progress import byte_progress
 from artfs.repository.open import open_repository
 from artfs.repository.verify import Problem, VerifyReport, verify_repository
@@ -40,13 +40,13 @@ def command(
 def _print(report: VerifyReport) -> None:
     for problem in report.problems:
         _print_problem(problem)
-    columns = [
-        Column("versions", right=True),
-        Column("packs", right=True),
-        Column("bytes read", right=True),
-        Column("problems", right=True),
+    fields: list[tuple[str, Cell | list[str]]] = [
+        ("versions", report.versions),
+        ("packs", report.packs),
+        ("bytes read", Size(report.bytes_read)),
+        ("problems", len(report.problems)),
     ]
-    print_table(columns, [[report.versions, report.packs, Size(report.bytes_read), len(report.problems)]])
+    print_fields(fields)
 
 
 def _print_problem(problem: Problem) -> None:

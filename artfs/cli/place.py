@@ -13,7 +13,7 @@ from artfs.model.names import LATEST, VersionName, normalise_path, parse_version
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Place:
     """A version and a path in it; the path is empty for the root."""
 
     version: VersionName
@@ -23,13 +23,14 @@ class Target:
         return f"{self.version}/{self.path}" if self.path else str(self.version)
 
 
-def parse_target(text: str, *, entity: str, project: str) -> Target:
-    """The target that `text` names; the version is `latest` when it says none."""
+def parse_place(text: str, *, entity: str, project: str) -> Place:
+    """The place that `text` names; the version is `latest` when it says none."""
     head, colon, tail = text.partition(":")
     if not colon:
         if head.count("/") > 2:
             raise NameNotValid(f"{text!r} names no artifact: write NAME:VERSION/PATH, for example 'bike-dataset:{LATEST}/images'")
-        return Target(parse_version_name(head, entity=entity, project=project))
+        return Place(parse_version_name(head, entity=entity, project=project))
     selector, _, path = tail.partition("/")
+    path = path.lstrip("/")
     version = parse_version_name(f"{head}:{selector}", entity=entity, project=project)
-    return Target(version, normalise_path(path) if path.strip("/.") or ".." in path else "")
+    return Place(version, normalise_path(path) if path.strip("/.") or ".." in path else "")
