@@ -100,10 +100,14 @@ class Ingest:
         self._stop_threads()
 
     def abort(self) -> None:
-        """Give up what is not stored yet; what is stored is garbage, which gc finds by the lease."""
+        """Give up what is not stored yet; what is stored is garbage, which gc finds by the lease.
+
+        What was learned about files stays: an ingest that found nothing new is given up as well.
+        """
         self._stop_threads()
         self._data.discard()
         self._manifest.discard()
+        self._memo.save()
 
     def _next_pack(self) -> PackId:
         return make_pack_id(self.lease, next(self._sequence))

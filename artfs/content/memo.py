@@ -5,7 +5,8 @@ chunks. It is a cache: deleted, damaged or from another machine, it costs one mo
 the registry does not call usable are unknown (I4).
 
 The racily clean rule, which git has for the same reason: a clock ticks in steps, so a file may change again within the step in
-which it was stamped, and keep its stamp. A stamp is therefore kept only if it was older by a margin when the file was read.
+which it was stamped, and keep its stamp. A stamp is therefore kept only if it was older by a margin when the file was read. And
+stamps that were made up (`devices`) mean nothing.
 
 Thread-safe: one lock guards the folders; it is held while a memo is read, which happens once for each.
 """
@@ -24,6 +25,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from artfs.content.chunk_sink import PackIndex
+from artfs.content.devices import MOUNT_INFO, fuse_devices
 from artfs.content.memo_file import Known, MemoRows, decode_memo, encode_memo, encode_stamp, size_in_stamp
 from artfs.content.source import Stamp
 from artfs.model.digest import digest_of
@@ -66,18 +68,20 @@ class Memo:
         *,
         now_ns: Callable[[], int] = time.time_ns,
         total_size: int = TOTAL_SIZE,
+        mount_info: Path = MOUNT_INFO,
     ) -> None:
         self._directory = directory
         self._entity = entity
         self._packs = packs
         self._now_ns = now_ns
         self._total_size = total_size
+        self._untrue_devices = fuse_devices(mount_info) if directory is not None else frozenset()
         self._folders: dict[str, _Folder] = {}
         self._lock = threading.Lock()
 
     def find(self, place: str, path: str, stamp: Stamp) -> Known | None:
         """Digest and content of the file at `place`, which becomes `path` of an artifact, if it is what it was."""
-        if self._directory is None:
+        if self._directory is None or stamp.device in self._untrue_devices:
             return None
         folder = self._folder(place, path)
         key = encode_stamp(stamp)
@@ -94,7 +98,9 @@ class Memo:
 
     def record(self, place: str, path: str, stamp: Stamp, read_at_ns: int, known: Known) -> None:
         """Remember what was read from the file, which was opened after `read_at_ns`."""
-        if self._directory is None or max(stamp.mtime_ns, stamp.ctime_ns) > read_at_ns - RACY_MARGIN_NS:
+        if self._directory is None or stamp.device in self._untrue_devices:
+            return
+        if max(stamp.mtime_ns, stamp.ctime_ns) > read_at_ns - RACY_MARGIN_NS:
             return
         folder = self._folder(place, path)
         folder.news[encode_stamp(stamp)] = known

@@ -114,6 +114,19 @@ def test_a_file_of_many_chunks_has_its_references_in_lists(bench: Workbench) -> 
     assert digest_of(data) == entry.digest
 
 
+def test_a_file_of_more_than_two_gibibytes_comes_back(bench: Workbench) -> None:
+    place = bench.folder / "sparse"
+    size = (2 << 30) + 12_345
+    with place.open("wb") as file:
+        file.truncate(size)
+        file.seek(size - 5)
+        file.write(b"the e")
+    (entry,), _ = bench.add([("sparse", place)])
+    assert entry.size == size
+    assert bench.reader.read(entry, size - 10, 100) == bytes(5) + b"the e"
+    assert bench.reader.read(entry, (2 << 30) - 3, 6) == bytes(6)
+
+
 def test_memory_does_not_grow_with_the_file(bench: Workbench) -> None:
     place = bench.folder / "sparse"
     with place.open("wb") as file:

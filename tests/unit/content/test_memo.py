@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from artfs.content.devices import fuse_devices
 from artfs.content.memo import RACY_MARGIN_NS, Memo, root_of
 from artfs.content.memo_file import decode_memo, encode_memo, encode_stamp
 from artfs.content.source import Stamp, stat_source
@@ -83,6 +84,35 @@ def test_a_file_stamped_just_now_is_not_trusted(bench: Workbench) -> None:
     bench.packs.commit()
     assert lookups_of(bench, [("f", place)]) == 1  # read again, and by now old enough to be remembered
     assert lookups_of(bench, [("f", place)]) == 0
+
+
+def test_an_ingest_that_is_given_up_leaves_what_it_learned(bench: Workbench, files: list[tuple[str, Path]]) -> None:
+    bench.add(files)
+    nothing_new = bench.ingest(memo=True)
+    nothing_new.add_files(files)
+    nothing_new.abort()
+    assert lookups_of(bench, files) == 0
+
+
+def test_stamps_of_a_fuse_file_system_mean_nothing(tmp_path: Path) -> None:
+    mount_info = tmp_path / "mountinfo"
+    mount_info.write_text(
+        "36 35 0:77 / /mnt rw,noatime shared:1 - fuse.artfs artfs#x rw\n"
+        "37 35 8:1 / /disk rw - fuseblk /dev/sda1 rw\n"
+        "damaged\n38 35 x:y / /odd rw - fuse odd rw\n"
+    )
+    packs = DictPackIndex()
+    packs.committed.add(PACK)
+    known = (digest_of(b"x"), Content((ChunkRef(digest_of(b"x"), 1, PACK, 0, 1),)))
+    memo = Memo(tmp_path / "memo", "tester", packs, mount_info=mount_info)
+    for device, expected in ((os.makedev(0, 77), None), (os.makedev(8, 1), known), (os.makedev(0, 1), known)):
+        stamp = Stamp(device, 2, 1, 3, 4, 0o644)
+        memo.record("/d/f", "f", stamp, 1 << 62, known)
+        assert memo.find("/d/f", "f", stamp) == expected
+
+
+def test_where_mounts_are_not_told_stamps_are_trusted(tmp_path: Path) -> None:
+    assert fuse_devices(tmp_path / "nothing") == frozenset()
 
 
 def test_content_in_packs_that_cannot_be_used_is_unknown(bench: Workbench, files: list[tuple[str, Path]]) -> None:
