@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from artfs.errors import IntegrityError
+from artfs.errors import IntegrityError, NotFound
 from artfs.model.entry import Entry
 from artfs.model.names import ArtifactName
 from artfs.model.records import VersionRecord
+from artfs.vfs.staging.layout import UPPER
 
 FORMAT = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,6 +68,14 @@ class BaseNote:
     artifact: ArtifactName
     number: int
     version_id: int
+
+
+def base_was_deleted(label: str, folder: Path) -> NotFound:
+    """The error for a staging directory in `folder` whose base `label` is no more: its owner needs to know where the bytes are."""
+    return NotFound(
+        f"{label}, the base of the staging directory {folder.name!r}, was deleted:"
+        f" copy what was written since from {folder / UPPER}, then remove {folder}"
+    )
 
 
 def encode_base_note(record: VersionRecord) -> bytes:

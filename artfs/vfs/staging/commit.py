@@ -13,11 +13,11 @@ from __future__ import annotations
 import logging
 
 from artfs.content.ingest import Ingest
-from artfs.errors import NotFound
 from artfs.model.entry import Entry
 from artfs.model.records import CommitOutcome, VersionState
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_edit, commit_entries
 from artfs.repository.repository import Repository
+from artfs.vfs.staging.base_version import base_was_deleted
 from artfs.vfs.staging.changes import StagedChanges
 from artfs.vfs.staging.directory import StagingDirectory
 from artfs.vfs.staging.folder import options_path, throw_away
@@ -66,10 +66,7 @@ def _check_base(repository: Repository, directory: StagingDirectory) -> None:
         return
     record = directory.base.record
     if repository.registry.versions.get(record.id).state is VersionState.DELETED:
-        raise NotFound(
-            f"{record.qualified_name}, the base of the staging directory {directory.name!r}, was deleted:"
-            f" what was written since is in {directory.upper}"
-        )
+        raise base_was_deleted(record.qualified_name, directory.folder)
 
 
 def _commit(repository: Repository, directory: StagingDirectory, request: CommitRequest) -> CommitOutcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 
 from artfs.model.entry import Entry
 from artfs.vfs.staging.base_version import FileReader
@@ -35,14 +36,9 @@ def copy_to_scratch(host: Host, reader: FileReader, entry: Entry, scratch_path: 
 
 def open_copy(reader: FileReader, entry: Entry, scratch: str) -> int:
     """A descriptor to read the bytes of the entry from; the copy has no name and goes with the descriptor."""
-    fd = os.open(scratch, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        _copy(reader, entry, fd, entry.size)
-        os.lseek(fd, 0, os.SEEK_SET)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+    with tempfile.TemporaryFile(dir=scratch, buffering=0) as file:
+        _copy(reader, entry, file.fileno(), entry.size)
+        return os.dup(file.fileno())
 
 
 def _copy(reader: FileReader, entry: Entry, fd: int, size: int) -> None:

@@ -22,13 +22,10 @@ from artfs.vfs.staging.changes import StagedChanges, find_changes
 from artfs.vfs.staging.files import Files
 from artfs.vfs.staging.gate import FolderGate
 from artfs.vfs.staging.host import HOST, Host
-from artfs.vfs.staging.layout import check_new_path, check_text, format_target, host_name, os_error
+from artfs.vfs.staging.layout import SCRATCH, UPPER, check_new_path, check_text, format_target, host_name, os_error
 from artfs.vfs.staging.moves import rename
 from artfs.vfs.staging.overlay import Child, Overlay, Place
 from artfs.vfs.staging.stat import StagedStat, stat_of_upper
-
-UPPER = "upper"
-SCRATCH = "tmp"
 
 
 class StagingDirectory:

@@ -28,8 +28,7 @@ from artfs.errors import AlreadyExists, NameNotValid
 from artfs.model.names import ArtifactName
 from artfs.model.records import VersionRecord
 from artfs.vfs.staging.base_version import encode_base_note
-from artfs.vfs.staging.directory import SCRATCH, UPPER
-from artfs.vfs.staging.layout import BASE_MARKER, format_base_marker
+from artfs.vfs.staging.layout import BASE_MARKER, SCRATCH, UPPER, format_base_marker
 from artfs.vfs.staging.removal import remove_tree
 
 BASE_NOTE = "base.json"

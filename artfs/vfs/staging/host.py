@@ -6,6 +6,7 @@ No more than `os` with one call added. Any thread.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -14,7 +15,8 @@ from artfs.vfs.staging.layout import os_error
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-_LIBC = ctypes.CDLL(None, use_errno=True)
+#: None with a C library that lacks it.
+_RENAMEAT2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 
 class Host:
@@ -42,7 +44,9 @@ class Host:
 
     def exchange(self, first: str, second: str) -> None:
         """Swap two names in one step. EINVAL where the host file system cannot."""
-        failed = _LIBC.renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
+        if _RENAMEAT2 is None:
+            raise os_error(errno.EINVAL, first)
+        failed = _RENAMEAT2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
         if failed:
             raise os_error(ctypes.get_errno(), first)
 

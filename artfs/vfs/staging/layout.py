@@ -22,6 +22,10 @@ import re
 from artfs.model.digest import digest_of, format_digest
 from artfs.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES
 
+#: In the folder of a staging directory: what was written, and what is not in its place yet.
+UPPER = "upper"
+SCRATCH = "tmp"
+
 BASE_MARKER = ".artfs-base"
 _RESERVED_NAME = ".artfs-"
 _USER_NAME = ".artfs-_"

@@ -19,7 +19,7 @@ def remove_tree(top: str, *, keep_top: bool = False) -> None:
                 if row.is_dir(follow_symlinks=False):
                     open_directories.append(row.path)
                 else:
-                    Path(row.path).unlink()
+                    Path(row.path).unlink(missing_ok=True)
     for directory in reversed(directories):
         if not (keep_top and directory == top):
             Path(directory).rmdir()

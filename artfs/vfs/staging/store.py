@@ -17,8 +17,8 @@ from artfs.errors import Conflict, NotFound, UserError
 from artfs.model.names import ArtifactName
 from artfs.model.records import VersionRecord, VersionState
 from artfs.repository.repository import Repository
-from artfs.vfs.staging.base_version import BaseVersion, read_base_note
-from artfs.vfs.staging.directory import UPPER, StagingDirectory
+from artfs.vfs.staging.base_version import BaseVersion, base_was_deleted, read_base_note
+from artfs.vfs.staging.directory import StagingDirectory
 from artfs.vfs.staging.folder import (
     BASE_NOTE,
     OPTIONS_SUFFIX,
@@ -94,14 +94,13 @@ class StagingStore:
         note = read_base_note(folder / BASE_NOTE)
         if note is None:
             return None
-        label, upper = f"{note.artifact}:v{note.number}", folder / UPPER
-        lost = f"{label}, the base of the staging directory {folder.name!r}, was deleted: what was written since is in {upper}"
+        label = f"{note.artifact}:v{note.number}"
         try:
             record = self._repository.registry.versions.get(note.version_id)
         except NotFound as error:
-            raise NotFound(lost) from error
+            raise base_was_deleted(label, folder) from error
         if record.state is VersionState.DELETED:
-            raise NotFound(lost)
+            raise base_was_deleted(label, folder)
         if (record.artifact, record.number) != (note.artifact, note.number):
             raise Conflict(f"the staging directory {folder.name!r} lies over {label}, which is another registry's: use that one")
         return BaseVersion(record, self._repository.manifest(record), self._repository.reader)

@@ -14,9 +14,9 @@ from artfs.model.entry import ChunkRef, Entry, Kind, LeaseId, directory_entry, m
 from artfs.model.names import ArtifactName
 from artfs.model.records import VersionRecord, VersionState
 from artfs.vfs.staging.base_version import BaseVersion
-from artfs.vfs.staging.directory import SCRATCH, UPPER, StagingDirectory
+from artfs.vfs.staging.directory import StagingDirectory
 from artfs.vfs.staging.host import HOST, Host
-from artfs.vfs.staging.layout import BASE_MARKER, format_base_marker
+from artfs.vfs.staging.layout import BASE_MARKER, SCRATCH, UPPER, format_base_marker
 
 ARTIFACT = ArtifactName("tester", "default", "bikes")
 BASE_MTIME_NS = 1_600_000_000_123_456_789
