@@ -101,25 +101,25 @@ class Artifact(Building):
     @property
     def version(self) -> str:
         """`v3`."""
-        return self._core.require("version").label
+        return self._core.require_known("version").label
 
     @property
     def entity(self) -> str:
-        return self._core.require("entity").artifact.entity
+        return self._core.require_known("entity").artifact.entity
 
     @property
     def project(self) -> str:
-        return self._core.require("project").artifact.project
+        return self._core.require_known("project").artifact.project
 
     @property
     def qualified_name(self) -> str:
         """`entity/project/bike-dataset:v3`."""
-        return self._core.require("qualified name").qualified_name
+        return self._core.require_known("qualified name").qualified_name
 
     @property
     def created_at(self) -> str:
         """When the version was committed: ISO 8601, UTC."""
-        return self._core.require("time of creation").created_at.isoformat()
+        return self._core.require_known("time of creation").created_at.isoformat()
 
     @property
     def digest(self) -> str:
@@ -244,13 +244,13 @@ class Artifact(Building):
 
     def logged_by(self) -> RecordedRun[Artifact] | None:
         """The run that logged this version first; None if none did."""
-        record = self._core.require("producer")
+        record = self._core.require_known("producer")
         runs = self._core.repository().registry.lineage.producers(record.id)
         return self._show_run(runs[0]) if runs else None
 
     def used_by(self) -> list[RecordedRun[Artifact]]:
         """The runs that used this version, in the order in which they began to."""
-        record = self._core.require("consumers")
+        record = self._core.require_known("consumers")
         return [self._show_run(run) for run in self._core.repository().registry.lineage.consumers(record.id)]
 
     # How it shows itself

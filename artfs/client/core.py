@@ -91,14 +91,17 @@ class Core:
 
     def require(self, what: str) -> VersionRecord:
         """The version; waits for the commit under way. Raises NotLogged where there is none; `what` is what it is needed for."""
+        record = self.require_known(what)
+        if record.state is VersionState.DELETED:
+            raise NotFound(f"{record.name} was deleted, so it has no {what}")
+        return record
+
+    def require_known(self, what: str) -> VersionRecord:
+        """As `require`, for what stays true of a version that was deleted."""
         self.wait(None, what)
         record = self.settle()
         if record is None:
-            raise NotLogged(
-                f"the artifact {self.name!r} is not logged yet, so it has no {what}: pass it to run.log_artifact() first"
-            )
-        if record.state is VersionState.DELETED:
-            raise NotFound(f"{record.name} was deleted, so it has no {what}")
+            raise self._not_logged(what)
         return record
 
     def wait(self, timeout_s: float | None, what: str = "version to wait for") -> None:
@@ -106,14 +109,12 @@ class Core:
         if upload is not None:
             upload.wait(timeout_s)
         elif self._record is None:
-            raise NotLogged(
-                f"the artifact {self.name!r} is not logged yet, so it has no {what}: pass it to run.log_artifact() first"
-            )
+            raise self._not_logged(what)
 
     def repository(self) -> Repository:
         """Where the version is. Only when there is one."""
         if self._config is None:
-            raise NotLogged(f"the artifact {self.name!r} is not logged yet: pass it to run.log_artifact() first")
+            raise self._not_logged("place in a repository")
         return SESSION.repository(self._config)
 
     @property
@@ -167,6 +168,9 @@ class Core:
     def digest(self) -> Digest:
         record = self.settle()
         return record.digest if record is not None else self.draft.content().digest()
+
+    def _not_logged(self, what: str) -> NotLogged:
+        return NotLogged(f"the artifact {self.name!r} is not logged yet, so it has no {what}: pass it to run.log_artifact() first")
 
     def _request(self, config: Config, aliases: Sequence[str]) -> CommitRequest:
         self._handle.mark()

@@ -123,12 +123,12 @@ class Draft:
             self.check_open()
             self._check_process()
             if self._ingest is None:
-                self._config, self._ingest = config, SESSION.begin_ingest(config)
+                self._config, self._ingest, self._pid = config, SESSION.begin_ingest(config), os.getpid()
             return self._ingest
 
     def _check_process(self) -> None:
         # The packs that are being filled are in the memory of the process that began them.
-        if self._pid != os.getpid() and self._entries:
+        if self._pid != os.getpid() and self._ingest is not None:
             raise UserError(
                 f"the artifact {self._name!r} was begun before this process was forked: build it in the process that logs it"
             )

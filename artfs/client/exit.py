@@ -47,7 +47,11 @@ class ExitWatch:
         self._next_hook(kind, error, trace)
 
     def _at_threading_exit(self) -> None:
-        for sentence in self._close_down(self._script_died):
+        try:
+            sentences = self._close_down(self._script_died)
+        except BaseException as error:  # noqa: BLE001  Ctrl-C above all: nobody is left to raise to, and the status must tell
+            sentences = [f"not all that was logged could be waited for: {type(error).__name__} {error}".rstrip()]
+        for sentence in sentences:
             self._failed = True
             self._tell(sentence)
         if self._failed and _is_multiprocessing_child():

@@ -238,4 +238,5 @@ def _kind_of(value: object) -> str:
 
 
 def _sentence(upload: Upload) -> str:
-    return f"{upload.name} was not logged: {upload.error}"
+    kind = "" if isinstance(upload.error, ArtfsError) else f"{_kind_of(upload.error)}: "
+    return f"{upload.name} was not logged: {kind}{upload.error}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from artfs.client.metadata import copy_metadata
-from artfs.errors import TypeNotValid
+from artfs.errors import TypeNotValid, UserError
 
 
 class RunConfig(dict[str, Any]):
@@ -23,11 +23,21 @@ class RunConfig(dict[str, Any]):
 
 
 def as_config(config: Any) -> dict[str, Any]:
-    """A config given to `init` (None, a mapping, or an object such as argparse's namespace) as a dict that JSON can express."""
+    """A config given to `init` (None, a mapping, or an object such as argparse's namespace) as a dict that JSON can express.
+
+    A configuration holds whatever a script is made of; a value that JSON cannot express becomes its text.
+    """
     if config is None:
         return {}
     if not isinstance(config, Mapping):
         if not hasattr(config, "__dict__"):
             raise TypeNotValid(f"config must be a dict or a namespace, not {type(config).__name__}")
         config = vars(config)
-    return copy_metadata(config)
+    return {str(key): _as_json(value) for key, value in config.items()}
+
+
+def _as_json(value: Any) -> Any:
+    try:
+        return copy_metadata({"value": value})["value"]
+    except UserError:
+        return str(value)

@@ -15,7 +15,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from artfs.errors import TimedOut, UserError
+from artfs.errors import ArtfsError, TimedOut, UserError
 from artfs.model.records import VersionRecord
 
 logger = logging.getLogger(__name__)
@@ -62,8 +62,9 @@ class Upload:
         """Do the work, and keep what came of it for whoever waits."""
         try:
             self._version = work()
-        except BaseException as error:  # noqa: BLE001  it is raised again by wait(), in the thread that can act on it
-            logger.info("logging %s failed: %s", self.name, error)
+        except BaseException as error:  # raised again by wait(), in the thread that can act on it
+            level = logging.INFO if isinstance(error, ArtfsError) else logging.ERROR  # a defect is worth its traceback
+            logger.log(level, "logging %s failed: %s", self.name, error, exc_info=level == logging.ERROR)
             self.error = error
         finally:
             self._done.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -162,9 +163,14 @@ def test_deleting_is_refused_while_aliased(logged: Artifact) -> None:
     assert logged.state == "DELETED"
     with pytest.raises(LookupError):
         fresh()
-    for use in (logged.delete, logged.save, logged.download, lambda: logged.aliases, lambda: logged.version):
+    uses: list[Callable[[], object]] = [logged.delete, logged.save, logged.download, logged.files, lambda: logged.aliases]
+    for use in uses:
         with pytest.raises(LookupError, match="deleted"):
             use()
+    assert (logged.version, logged.project) == ("v0", "default")
+    producer = logged.logged_by()
+    assert producer is not None
+    assert [artifact.state for artifact in producer.logged_artifacts()] == ["DELETED"]
 
 
 def test_numbers_are_never_given_again_and_deleted_content_can_be_logged_again(tmp_path: Path) -> None:

@@ -118,6 +118,23 @@ def test_a_forked_child_that_begins_a_run_does_not_end_that_of_the_parent() -> N
         assert artfs.Api().run("child").state == "finished"
 
 
+def test_an_artifact_may_be_begun_before_a_fork_and_built_after_it() -> None:
+    artifact = artfs.Artifact("bike-dataset", type="dataset")
+    child = os.fork()
+    if not child:
+        try:
+            for number in range(2):
+                with artifact.new_file(f"{number}") as file:
+                    file.write("child")
+            with artfs.init(id="child") as run:
+                run.log_artifact(artifact)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert artfs.Api().artifact("bike-dataset").file_count == 2
+
+
 def test_what_the_parent_has_under_way_is_refused_and_not_waited_for_in_a_forked_child() -> None:
     run = artfs.init()
     first = log(run, "first")
@@ -168,6 +185,34 @@ print(child.exitcode)
     done = subprocess.run([sys.executable, "-c", text], env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "1\n")
     assert "artfs: bike-dataset was not logged" in done.stderr
+
+
+def test_a_script_that_is_killed_in_mid_log_leaves_no_half_version(environ: dict[str, str], tmp_path: Path) -> None:
+    text = """
+import artfs, os, itertools
+run = artfs.init()
+for number in itertools.count():
+    artifact = artfs.Artifact("bike-dataset", type="dataset")
+    for name in range(10):
+        with artifact.new_file(f"{name}.bin", "wb") as file:
+            file.write(b"%d" % number + bytes(100_000))
+    run.log_artifact(artifact).wait()
+    print(number, flush=True)
+"""
+    script = subprocess.Popen([sys.executable, "-c", text], env=environ, stdout=subprocess.PIPE, text=True)
+    assert script.stdout is not None
+    for _ in range(3):
+        script.stdout.readline()
+    script.kill()
+    script.communicate()
+    count = len(artfs.Api().artifact_versions("dataset", "bike-dataset"))
+    assert count >= 3
+    with artfs.init() as run:
+        log(run, files={"next": b"one"})
+    check_contiguous(count + 1)
+    for number, version in enumerate(reversed(artfs.Api().artifact_versions("dataset", "bike-dataset")[1:])):
+        expected = {f"{name}.bin": b"%d" % number + bytes(100_000) for name in range(10)}
+        assert content(version, tmp_path / str(number)) == expected
 
 
 def test_one_version_downloaded_by_many_threads_into_one_directory(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,6 +148,8 @@ def test_config_may_be_a_namespace() -> None:
         assert run.config["epochs"] == 3
         with pytest.raises(AttributeError):
             _ = run.config.missing
+    with artfs.init(config={"path": Path("x"), "limit": math.inf, 3: {"deep": print}}) as run:
+        assert dict(run.config) == {"path": "x", "limit": "inf", "3": str({"deep": print})}
     with pytest.raises(TypeError):
         artfs.init(config=7)
 

@@ -91,6 +91,18 @@ def test_a_failure_that_the_script_has_seen_is_not_told_again(environ: dict[str,
     assert artfs.Api().run("r1").state == "finished"
 
 
+def test_ctrl_c_while_waiting_at_the_end_is_told_and_exits_nonzero(environ: dict[str, str]) -> None:
+    text = (
+        BUILD + "run = artfs.init()\n"
+        "import _thread\n"
+        "def slow():\n    _thread.interrupt_main()\n    threading.Event().wait(60)\n"
+        "run._uploader().submit('slow', slow)\n"
+    )
+    done = run_script(text, environ)
+    assert done.returncode == 1
+    assert "could be waited for" in done.stderr or "KeyboardInterrupt" in done.stderr
+
+
 def test_what_is_registered_for_the_exit_still_runs_after_a_failure(environ: dict[str, str]) -> None:
     text = (
         BUILD + UNPLUG + "run = artfs.init()\nimport atexit\natexit.register(print, 'at exit')\n"
