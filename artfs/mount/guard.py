@@ -24,7 +24,7 @@ P = ParamSpec("P")
 
 #: What tools run into all the time, and what says enough by itself.
 _EXPECTED = frozenset(
-    {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR, errno.EXDEV, errno.EROFS, errno.EINVAL}
+    {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR, errno.EXDEV, errno.EROFS, errno.EINVAL, errno.ESTALE}
 )
 
 

@@ -94,7 +94,7 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
             errors="replace",
             timeout=_COMMAND_TIMEOUT_S,
             check=False,
-            env=_plain_environment(),
+            env={**os.environ, "LC_ALL": "C"},
         )
     except FileNotFoundError:
         raise UserError(f"cannot unmount {mountpoint}, as {command[0]!r} is missing: install the package fuse3") from None
@@ -104,13 +104,9 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
         return
     if "busy" in done.stderr.lower():
         raise Busy(
-            f"{mountpoint} is in use: close the files and leave the directories below it ('fuser -vm {mountpoint}' lists who uses it)"
+            f"{mountpoint} is in use: close the files and leave the directories in it ('fuser -vm {mountpoint}' lists who uses it)"
         )
     raise TransientError(f"cannot unmount {mountpoint}: {' '.join(done.stderr.split()) or f'{command[0]} failed'}")
-
-
-def _plain_environment() -> dict[str, str]:
-    return {**os.environ, "LC_ALL": "C"}
 
 
 def raise_read_ahead(mountpoint: Path, kilobytes: int) -> bool:

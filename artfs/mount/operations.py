@@ -1,9 +1,9 @@
 """The FUSE handlers: from inode numbers to nodes and back, nothing else.
 
-Threads: the event loop's only. The inode and handle tables are changed between two checkpoints, never across one: a lookup count is
-raised right before the reply that carries it, so that a forget can never come first. What a node does runs in a thread unless the
-node says that it is quick. A release counts the file as closed before its first checkpoint: pyfuse3 starts handlers in the order of the
-requests, so that a rename that commits and comes after the last close finds no writer.
+Threads: the event loop's only. The inode and handle tables are changed between two checkpoints, never across one: a lookup count
+is raised right before the reply that carries it, so that a forget can never come first. What a node does runs in a thread unless
+the node says that it is quick. A release counts the file as closed before its first checkpoint: pyfuse3 starts handlers in the
+order of the requests, so that a rename that commits and comes after the last close finds no writer.
 """
 
 from __future__ import annotations
@@ -183,9 +183,8 @@ class ArtfsOperations(pyfuse3.Operations):
         node = self._node(inode)
         if isinstance(node, VersionFile):
             node.open(flags)
-            touched = self.scene.touched.versions_to_record(node.key)
-            if touched:
-                await self.threads.run(self.scene.touched.record, touched)
+            if self.scene.touched.is_new(node.view.version):
+                await self.threads.run(self.scene.touched.record, node.view.version)
             return FileInfo(fh=inode, keep_cache=True)
         file = await self.threads.run(node.open, flags, discard=_discard_opened)
         if file is None:

@@ -6,7 +6,7 @@ import os
 
 import pyfuse3
 
-from artfs.vfs.attributes import Attributes, Changes
+from artfs.vfs.attributes import FOREVER_S, Attributes, Changes
 from artfs.vfs.inodes import Inode
 
 #: What programs take as a good size for reading.
@@ -36,7 +36,7 @@ def make_reply(ino: int, attributes: Attributes) -> pyfuse3.EntryAttributes:
 
 def reply_of(inode: Inode, attributes: Attributes) -> pyfuse3.EntryAttributes:
     """The same; made once for what never changes."""
-    if not inode.node.is_immutable:
+    if attributes.entry_timeout_s < FOREVER_S or attributes.attr_timeout_s < FOREVER_S:
         return make_reply(inode.ino, attributes)
     if not isinstance(inode.reply, pyfuse3.EntryAttributes):
         inode.reply = make_reply(inode.ino, attributes)

@@ -30,7 +30,6 @@ class ProjectDirectory(Node):
     """The artifacts of a project; `mkdir` makes a new one, of which the registry hears at its first commit."""
 
     is_quick = True
-    missing_timeout_s = MOVABLE_S
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -38,6 +37,10 @@ class ProjectDirectory(Node):
     @property
     def key(self) -> Hashable:
         return ("project",)
+
+    @property
+    def missing_timeout_s(self) -> float:
+        return MOVABLE_S
 
     @property
     def where(self) -> str:
@@ -91,7 +94,6 @@ class ArtifactDirectory(Node):
     """An artifact: `v0`, `v1`, …, its aliases, `staging` and `.artfs`."""
 
     is_quick = True
-    missing_timeout_s = MOVABLE_S
 
     def __init__(self, scene: Scene, artifact: ArtifactName, mtime_ns: int) -> None:
         self.scene = scene
@@ -101,6 +103,10 @@ class ArtifactDirectory(Node):
     @property
     def key(self) -> Hashable:
         return ("artifact", self.artifact)
+
+    @property
+    def missing_timeout_s(self) -> float:
+        return self.scene.views.name_timeout_s(self.artifact)
 
     @property
     def where(self) -> str:
@@ -130,7 +136,7 @@ class ArtifactDirectory(Node):
             return None
 
     def _version_root(self, version: VersionRecord, name: str) -> VersionDirectory:
-        where = os.path.join(self.where, name)  # noqa: PTH118 - not a path of this host
+        where = f"{self.where}/{name}".lstrip("/")
         return VersionDirectory(self.scene.reading, self.scene.views.show(version, name, where), "")
 
     def list(self) -> Sequence[Listed]:

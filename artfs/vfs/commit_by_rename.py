@@ -1,5 +1,8 @@
 """Commit by rename(2): `mv staging/NAME best` makes a version that `best` and `latest` mean, `mv staging/NAME v4` insists on v4.
 
+The first attempt is answered with ESTALE, on which the kernel tries again: between the two it forgets the names that are to move,
+while it holds no lock, and keeps no name of the artifact until they have moved. So whoever comes after rename(2) sees what is.
+
 The staging directory is gone afterwards, and only then (I6). The kernel moves the staging directory's dentry to the new name; as
 that dentry has a timeout of 0, the next use of the name looks it up and finds the version. Any thread.
 """
@@ -7,9 +10,10 @@ that dentry has a timeout of 0, the next use of the name looks it up and finds t
 from __future__ import annotations
 
 import errno
+import time
 
 from artfs.errors import AlreadyExists, ArtfsError, NotFound
-from artfs.model.names import LATEST, check_alias, parse_version_label
+from artfs.model.names import LATEST, check_alias, format_version_label, parse_version_label
 from artfs.vfs.naming import RENAME_EXCHANGE, RENAME_NOREPLACE, ArtifactPlace
 from artfs.vfs.node import os_error
 from artfs.vfs.staging.commit import commit_staging
@@ -17,6 +21,8 @@ from artfs.vfs.staging.options import StagingOptions
 
 #: The type of an artifact that was made by mkdir(2), unless its options file says another.
 DEFAULT_TYPE = "dataset"
+#: Until the thread that tells the kernel waits for the lock that rename(2) holds.
+_NOTIFYING_S = 0.003
 
 
 def commit_by_rename(place: ArtifactPlace, staging: str, new_name: str, flags: int) -> None:
@@ -30,12 +36,29 @@ def commit_by_rename(place: ArtifactPlace, staging: str, new_name: str, flags: i
         raise os_error(errno.EINVAL, new_name)
     if (flags & RENAME_NOREPLACE or number is not None) and place.find_version(new_name) is not None:
         raise AlreadyExists(f"{place.where}/{new_name} is there already: nothing was committed")
+    _prepare(place, staging, new_name)
     try:
         _commit(place, staging, new_name, number)
     except (ArtfsError, OSError) as error:
         scene.journal.failed(artifact, staging, str(error))
         scene.problems.record(f"{place.where}/staging/{staging}".lstrip("/"), f"not committed: {error}")
         raise
+
+
+def _prepare(place: ArtifactPlace, staging: str, new_name: str) -> None:
+    scene, artifact = place.scene, place.artifact
+    if scene.views.renew(artifact, new_name):
+        return
+    scene.views.unsettle(artifact)
+    newest = place.find_version(LATEST)
+    following = format_version_label(newest.number + 1) if newest is not None else format_version_label(0)
+    try:
+        aliases = scene.staged.store.get_options(artifact, staging).aliases
+    except ArtfsError:  # the second attempt will say what is wrong
+        aliases = ()
+    scene.say_moved(artifact, dict.fromkeys((new_name, LATEST, following, *aliases)))
+    time.sleep(_NOTIFYING_S)
+    raise os_error(errno.ESTALE, new_name)
 
 
 def _commit(place: ArtifactPlace, staging: str, new_name: str, number: int | None) -> None:
@@ -49,6 +72,7 @@ def _commit(place: ArtifactPlace, staging: str, new_name: str, number: int | Non
     scene.journal.committed(artifact, staging, outcome)
     # rename(2) has left the inode that was under the name dead.
     scene.views.retire(artifact, new_name)
+    scene.views.unsettle(artifact)
     version = outcome.version
     scene.say_moved(artifact, dict.fromkeys((new_name, version.label, LATEST, *version.aliases)))
 

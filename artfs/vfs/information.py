@@ -23,7 +23,6 @@ class InformationDirectory(Node):
 
     __slots__ = ("_find", "_mtime_ns", "_names", "_where")
     is_quick = True
-    missing_timeout_s = MOVABLE_S
 
     def __init__(self, where: str, names: Callable[[], Sequence[str]], find: Callable[[str], Callable[[], bytes] | None]) -> None:
         self._where = where
@@ -34,6 +33,10 @@ class InformationDirectory(Node):
     @property
     def key(self) -> Hashable:
         return ("information", self._where)
+
+    @property
+    def missing_timeout_s(self) -> float:
+        return MOVABLE_S
 
     @property
     def where(self) -> str:

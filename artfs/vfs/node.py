@@ -67,8 +67,6 @@ class Node:
     is_immutable: ClassVar[bool] = False
     #: `attributes()` answers from memory.
     is_quick: ClassVar[bool] = False
-    #: How long the kernel may believe that a name is not in this directory.
-    missing_timeout_s: ClassVar[float] = NEVER_S
 
     @property
     def key(self) -> Hashable:
@@ -82,6 +80,11 @@ class Node:
 
     def attributes(self) -> Attributes:
         raise NotImplementedError
+
+    @property
+    def missing_timeout_s(self) -> float:
+        """How long the kernel may believe that a name is not in this directory."""
+        return NEVER_S
 
     def refuse_change(self) -> Exception:
         """The answer to an attempt to change something here."""

@@ -28,7 +28,6 @@ class StagedNode(Node):
     """One item of a staging directory."""
 
     __slots__ = ("item", "tree")
-    missing_timeout_s = MOVABLE_S
 
     def __init__(self, tree: StagedTree, item: StagedItem) -> None:
         self.tree = tree
@@ -37,6 +36,10 @@ class StagedNode(Node):
     @property
     def key(self) -> Hashable:
         return ("staged", self.tree.serial, self.item.number)
+
+    @property
+    def missing_timeout_s(self) -> float:
+        return MOVABLE_S
 
     @property
     def where(self) -> str:

@@ -28,7 +28,6 @@ class StagingRoot(Node):
     """The directory `staging` of an artifact."""
 
     is_quick = True
-    missing_timeout_s = NEVER_S  # `artfs stage` makes staging directories behind the kernel's back
 
     def __init__(self, scene: Scene, artifact: ArtifactName) -> None:
         self._scene = scene
@@ -37,6 +36,10 @@ class StagingRoot(Node):
     @property
     def key(self) -> Hashable:
         return ("staging", self.artifact)
+
+    @property
+    def missing_timeout_s(self) -> float:
+        return NEVER_S  # `artfs stage` makes staging directories behind the kernel's back
 
     @property
     def where(self) -> str:

@@ -1,7 +1,7 @@
 """What is below a version: directories, files and symlinks that never change (I2).
 
 Files and symlinks of the same content, time and mode are one node wherever they are, so that an unchanged file of `v7` is in the
-page cache already when it was read from `v6`; a directory belongs to its view.
+page cache already when it was read from `v6`; a directory belongs to its view. Where a run reads, nodes belong to a version.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from artfs.errors import IntegrityError
 from artfs.model.entry import Entry, Kind
 from artfs.vfs.attributes import (
     FOREVER_S,
-    MOVABLE_S,
     SYMLINK_MODE,
     VERSION_DIRECTORY_MODE,
     VERSION_EXECUTABLE_MODE,
@@ -35,7 +34,6 @@ class VersionDirectory(Node):
     __slots__ = ("_reading", "path", "view")
     is_immutable = True
     is_quick = True
-    missing_timeout_s = FOREVER_S
 
     def __init__(self, reading: ContentReading, view: View, path: str) -> None:
         self._reading = reading
@@ -47,12 +45,16 @@ class VersionDirectory(Node):
         return ("directory", self.view.serial, self.path)
 
     @property
+    def missing_timeout_s(self) -> float:
+        return FOREVER_S
+
+    @property
     def where(self) -> str:
-        return os.path.join(self.view.where, self.path) if self.path else self.view.where  # noqa: PTH118 - not a path of this host
+        return f"{self.view.where}/{self.path}".strip("/")
 
     def attributes(self) -> Attributes:
         # The name of the root can move or go away; names below it cannot.
-        timeout_s = FOREVER_S if self.path else MOVABLE_S
+        timeout_s = FOREVER_S if self.path else self.view.name_timeout_s()
         return Attributes(VERSION_DIRECTORY_MODE, _DIRECTORY_SIZE, self.view.mtime_ns, timeout_s, FOREVER_S, blocks=0)
 
     def lookup(self, name: str) -> Node | None:
@@ -75,10 +77,7 @@ class VersionDirectory(Node):
         if entry.kind is Kind.DIRECTORY:
             return VersionDirectory(self._reading, self.view, entry.path)
         node_class = VersionSymlink if entry.kind is Kind.SYMLINK else VersionFile
-        node = node_class(self._reading, self.view, entry)
-        if self._reading.touched.run_id is not None:
-            self._reading.touched.seen(node.key, self.view.version)
-        return node
+        return node_class(self._reading, self.view, entry)
 
 
 class _Leaf(Node):
@@ -96,11 +95,13 @@ class _Leaf(Node):
     @property
     def key(self) -> Hashable:
         entry = self.entry
-        return (entry.kind, entry.digest, entry.mtime_ns, entry.executable)
+        # A run must be told through which version it has read: then versions share nothing.
+        version_id = self.view.version.id if self._reading.touched.run_id is not None else None
+        return (entry.kind, entry.digest, entry.mtime_ns, entry.executable, version_id)
 
     @property
     def where(self) -> str:
-        return f"{self.view.where}/{self.entry.path}"
+        return f"{self.view.where}/{self.entry.path}".lstrip("/")
 
     def latest_of(self, other: Node) -> None:
         # The chunks of equal content may lie in other packs, and these outlive the ones of a deleted version.

@@ -1,7 +1,7 @@
 """The root of a mount of one version: the version, and `.artfs` beside it for those who know of it.
 
-A listing shows what is in the version and nothing else, so that a copy of the mount is the version; `.artfs` is there all the same when
-it is looked up, unless the version has that name itself. Any thread.
+A listing shows what is in the version and nothing else, so that a copy of the mount is the version; `.artfs` is there all the same
+when it is looked up, unless the version has that name itself. Any thread.
 """
 
 from __future__ import annotations
@@ -22,10 +22,6 @@ class PinnedVersion(VersionDirectory):
     def __init__(self, scene: Scene, view: View) -> None:
         super().__init__(scene.reading, view, "")
         self._scene = scene
-
-    @property
-    def where(self) -> str:
-        return self.view.where or "."
 
     def lookup(self, name: str) -> Node | None:
         found = super().lookup(name)

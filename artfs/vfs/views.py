@@ -5,6 +5,11 @@ view is what these inodes belong to. Looking a name up again gives the same view
 kernel may go on with what it knows; when a name is taken away by rename(2) or rmdir(2) its view is retired, as the kernel marks
 the inode dead: the next lookup must bring another.
 
+So that those who hold a directory by such a name keep it alive, its view is renewed before: `renew` says False, the caller answers
+ESTALE, which makes the kernel look the name up again (it gets another view, whose inode may die) and try a second time.
+
+Names are unsettled while they are about to move: the kernel may not keep them then, so that it asks and learns at once.
+
 Any thread.
 """
 
@@ -12,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
@@ -19,7 +25,10 @@ from artfs.content.manifests import Manifest
 from artfs.model.names import ArtifactName
 from artfs.model.records import VersionRecord
 from artfs.repository.repository import Repository
+from artfs.vfs.attributes import MOVABLE_S, NEVER_S
 
+#: The kernel tries a second time at once; after this it was something else.
+_SECOND_TRY_S = 5.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -32,14 +41,19 @@ def nanoseconds(moment: datetime) -> int:
 class View:
     """One version under one name. `where` is the path of its root below the mount point."""
 
-    __slots__ = ("__weakref__", "manifest", "mtime_ns", "serial", "version", "where")
+    __slots__ = ("__weakref__", "_views", "manifest", "mtime_ns", "serial", "version", "where")
 
-    def __init__(self, serial: int, version: VersionRecord, manifest: Manifest, where: str) -> None:
+    def __init__(self, views: Views, serial: int, version: VersionRecord, manifest: Manifest, where: str) -> None:
+        self._views = views
         self.serial = serial
         self.version = version
         self.manifest = manifest
         self.where = where
         self.mtime_ns = nanoseconds(version.created_at)
+
+    def name_timeout_s(self) -> float:
+        """How long the kernel may believe that the name means this version."""
+        return self._views.name_timeout_s(self.version.artifact)
 
 
 class Views:
@@ -50,6 +64,8 @@ class Views:
         self._lock = threading.Lock()
         self._serials = itertools.count()
         self._views: WeakValueDictionary[tuple[ArtifactName, str], View] = WeakValueDictionary()
+        self._renewed: dict[tuple[ArtifactName, str], float] = {}
+        self._unsettled: dict[ArtifactName, float] = {}
 
     def show(self, version: VersionRecord, name: str, where: str) -> View:
         """The view of `version` under `name` in its artifact."""
@@ -63,10 +79,31 @@ class Views:
             current = self._views.get(key)
             if current is not None and current.version.id == version.id:
                 return current
-            view = self._views[key] = View(next(self._serials), version, manifest, where)
+            view = self._views[key] = View(self, next(self._serials), version, manifest, where)
             return view
 
     def retire(self, artifact: ArtifactName, name: str) -> None:
         """The next `show` of that name makes a new view. Those who hold the old one keep it."""
         with self._lock:
             self._views.pop((artifact, name), None)
+
+    def renew(self, artifact: ArtifactName, name: str) -> bool:
+        """True if the inode under the name may die: the kernel has just looked it up again. Otherwise ask it to."""
+        key = (artifact, name)
+        now = time.monotonic()
+        with self._lock:
+            if now - self._renewed.pop(key, -_SECOND_TRY_S) < _SECOND_TRY_S:
+                return True
+            self._renewed[key] = now
+            self._views.pop(key, None)
+            return False
+
+    def unsettle(self, artifact: ArtifactName) -> None:
+        """Names of the artifact are about to move, or have just moved: for a moment the kernel may not keep any."""
+        with self._lock:
+            self._unsettled[artifact] = time.monotonic() + _SECOND_TRY_S
+
+    def name_timeout_s(self, artifact: ArtifactName) -> float:
+        """How long the kernel may keep what it knows of a name in the artifact, and that there is no such name."""
+        until = self._unsettled.get(artifact)
+        return NEVER_S if until is not None and time.monotonic() < until else MOVABLE_S
