@@ -1,16 +1,36 @@
-"""Find a file in a version by its path, through symlinks, as a mount would."""
+"""Find what a place on the command line means: its version, and in it a path, through symlinks as a mount would."""
 
 from __future__ import annotations
 
 import posixpath
+from typing import Protocol
 
+from artfs.cli.place import Place
 from artfs.content.manifests import Manifest
-from artfs.errors import EntryNotFound, UserError
+from artfs.errors import EntryNotFound, NotFound, UserError
 from artfs.model.entry import Entry, Kind
+from artfs.model.names import VersionName
 from artfs.model.records import VersionRecord
+
+
+class VersionTable(Protocol):
+    """What is asked of the registry."""
+
+    def resolve(self, name: VersionName) -> VersionRecord: ...
+
 
 #: As many symlinks as Linux follows in one path.
 MAX_SYMLINKS = 40
+
+
+def resolve_place(versions: VersionTable, place: Place) -> VersionRecord:
+    """The version of `place`; NotFound says how a path is written when one may have been meant."""
+    try:
+        return versions.resolve(place.version)
+    except NotFound as error:
+        if not place.alternative:
+            raise
+        raise NotFound(f"{error} (if a path was meant, write {place.alternative})") from error
 
 
 def find_entry(manifest: Manifest, version: VersionRecord, path: str) -> Entry:

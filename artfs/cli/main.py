@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
@@ -91,8 +92,13 @@ def load_command(name: str) -> TyperCommand:
     """The real command behind a name in COMMANDS."""
     module = importlib.import_module(f"artfs.cli.commands.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=_markup_mode())
-    single.command(name, epilog=f"Example: {module.EXAMPLE}")(module.command)
+    single.command(name, help=_unwrapped(module.command.__doc__), epilog=f"Example: {module.EXAMPLE}")(module.command)
     return cast("TyperCommand", typer.main.get_command(single))
+
+
+def _unwrapped(text: str) -> str:
+    """Each paragraph as one line: the terminal's width is not that of our source."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _markup_mode() -> Any:
@@ -159,4 +165,7 @@ def options(
 
 def main() -> None:
     """The console script."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A path of the user's may be no UTF-8: it is printed as the bytes it is.
+        sys.stdout.reconfigure(errors="surrogateescape")
     app()

@@ -18,6 +18,8 @@ class Place:
 
     version: VersionName
     path: str = ""
+    #: How the path would be spelled, if what was read as a project or an entity was meant as an artifact with a path.
+    alternative: str = ""
 
     def __str__(self) -> str:
         return f"{self.version}/{self.path}" if self.path else str(self.version)
@@ -29,7 +31,9 @@ def parse_place(text: str, *, entity: str, project: str) -> Place:
     if not colon:
         if head.count("/") > 2:
             raise NameNotValid(f"{text!r} names no artifact: write NAME:VERSION/PATH, for example 'bike-dataset:{LATEST}/images'")
-        return Place(parse_version_name(head, entity=entity, project=project))
+        name, slash, path = head.partition("/")
+        alternative = f"{name}:{LATEST}/{path}" if slash else ""
+        return Place(parse_version_name(head, entity=entity, project=project), alternative=alternative)
     selector, _, path = tail.partition("/")
     path = path.lstrip("/")
     version = parse_version_name(f"{head}:{selector}", entity=entity, project=project)

@@ -89,7 +89,9 @@ Program = Callable[..., subprocess.CompletedProcess[bytes]]
 def program(environ: dict[str, str]) -> Program:
     """The installed `artfs` as a process of its own."""
 
-    def run(*arguments: str | Path, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    def run(
+        *arguments: str | bytes | Path, env: dict[str, str] | None = None, **options: Any
+    ) -> subprocess.CompletedProcess[bytes]:
         options.setdefault("capture_output", True)
         return subprocess.run([PROGRAM, *arguments], env={**environ, **(env or {})}, timeout=60, check=False, **options)
 

@@ -97,6 +97,13 @@ def test_cat_of_a_directory_or_a_version_says_what_to_do(pets: Artfs) -> None:
         assert "name a file" in outcome.err
 
 
+def test_a_path_without_a_version_says_how_it_is_written(pets: Artfs) -> None:
+    for command, code in (("cat", 2), ("ls", 3), ("get", 3)):
+        outcome = pets.fails(command, "pets/images/cat.bin")
+        assert outcome.code == code
+        assert "pets:latest/images/cat.bin" in outcome.err
+
+
 def test_cat_of_a_missing_path_is_not_found(pets: Artfs) -> None:
     assert pets.fails("cat", "pets:v0/nothing").code == 3
 

@@ -107,7 +107,7 @@ def test_put_of_a_folder_with_something_unreadable_in_it_names_it(artfs: Artfs, 
 
 def test_put_refuses_bad_names(artfs: Artfs, dataset: MakeDataset) -> None:
     root = dataset()
-    for arguments in (
+    bad: list[list[str | Path]] = [
         ["put", root, "pe ts"],
         ["put", root, "pets:v0"],
         ["put", root, "a/b/c/d"],
@@ -117,6 +117,7 @@ def test_put_refuses_bad_names(artfs: Artfs, dataset: MakeDataset) -> None:
         ["put", root, "pets", "-m", "novalue"],
         ["put", root, "pets", "--path", "x"],
         ["put", root / "readme.txt", "pets", "--path", "../x"],
-    ):
+    ]
+    for arguments in bad:
         assert artfs.fails(*arguments).code == 2
     assert artfs("ls", "--json").json == []

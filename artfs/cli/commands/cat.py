@@ -9,7 +9,7 @@ import typer
 
 from artfs.cli.completion import complete_target
 from artfs.cli.context import current
-from artfs.cli.entries import find_file
+from artfs.cli.entries import find_file, resolve_place
 from artfs.cli.lineage_recording import record_input
 from artfs.cli.options import RunOption
 from artfs.errors import UserError
@@ -34,10 +34,11 @@ def command(
     wanted = [invocation.place(text) for text in targets]
     for target in wanted:
         if not target.path:
-            raise UserError(f"{target.version} is a version: name a file in it, for example {target.version}/README.md")
+            example = target.alternative or f"{target.version}/README.md"
+            raise UserError(f"{target.version} is a version: name a file in it, for example {example}")
     with open_repository(invocation.config) as repository:
         for target in wanted:
-            version = repository.registry.versions.resolve(target.version)
+            version = resolve_place(repository.registry.versions, target)
             entry = find_file(repository.manifest(version), version, target.path)
             record_input(repository, invocation.config, run, version)
             for piece in repository.reader.iter_bytes(entry):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from artfs.cli.context import current
-from artfs.cli.entries import find_entry
+from artfs.cli.entries import find_entry, resolve_place
 from artfs.cli.lineage_recording import record_input
 from artfs.cli.options import RunOption, TargetArgument
 from artfs.cli.output import print_line
@@ -40,7 +40,7 @@ def command(
     invocation = current(ctx)
     wanted = invocation.place(target)
     with open_repository(invocation.config) as repository:
-        version = repository.registry.versions.resolve(wanted.version)
+        version = resolve_place(repository.registry.versions, wanted)
         entry = find_entry(repository.manifest(version), version, wanted.path) if wanted.path else None
         record_input(repository, invocation.config, run, version)
         if entry is not None and entry.kind is not Kind.DIRECTORY and destination is not None:

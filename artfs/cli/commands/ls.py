@@ -9,7 +9,7 @@ import typer
 
 from artfs.cli.completion import complete_target
 from artfs.cli.context import Invocation, current
-from artfs.cli.entries import find_entry
+from artfs.cli.entries import find_entry, resolve_place
 from artfs.cli.forms import collection_form, entry_form, modified_at
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Column, Size, print_json, print_note, print_table
@@ -74,7 +74,7 @@ def _newest(repository: Repository, collection: CollectionRecord) -> VersionReco
 
 
 def _list_entries(repository: Repository, wanted: Place, *, recursive: bool, as_json: bool) -> None:
-    version = repository.registry.versions.resolve(wanted.version)
+    version = resolve_place(repository.registry.versions, wanted)
     entries = _entries(repository.manifest(version), version, wanted.path, recursive=recursive)
     if as_json:
         print_json([entry_form(entry) for entry in entries])

@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -91,7 +92,8 @@ def _readable_source(source: str, path: str | None) -> Iterator[Path]:
         raise UserError("content from stdin has no name: say --path FILE")
     with tempfile.NamedTemporaryFile(prefix="artfs-stdin-") as spool:
         # Not read(): it goes on reading without a look at signals until it has all that was asked for, and Ctrl-C may be lost.
-        while piece := sys.stdin.buffer.read1(1 << 20):
+        stdin = cast("BufferedReader", sys.stdin.buffer)
+        while piece := stdin.read1(1 << 20):
             spool.write(piece)
         spool.flush()
         yield Path(spool.name)
