@@ -11,9 +11,11 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg
@@ -29,6 +31,8 @@ class PostgresServer:
         self._folder = folder
         self._bin_dir = bin_dir
         self._as_user = as_user
+        self._data = folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
         self._names = (f"test_{number}" for number in itertools.count())
         self.port = port
 
@@ -42,12 +46,10 @@ class PostgresServer:
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(folder, user.pw_uid, user.pw_gid)
-            as_user = ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
+            as_user = (f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
         server = cls(folder, _free_port(), bin_dir, as_user)
         try:
-            server._run(
-                "initdb", "-D", str(folder / "data"), "-U", "artfs", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"
-            )
+            server._initialise()
             server.resume()
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -55,23 +57,42 @@ class PostgresServer:
         return server
 
     def resume(self) -> None:
-        """Start the server again after `pause`, on the same port."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder} "
-        options += " ".join(f"-c {setting}" for setting in _SETTINGS)
-        log = str(self._folder / "log")
-        try:
-            self._run("pg_ctl", "start", "-D", self._data, "-l", log, "-o", options, "-w", "-t", str(_START_TIMEOUT_S))
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{Path(log).read_text(errors='replace')}") from error
+        """Start the server again after `pause`, on the same port, and wait until it answers."""
+        settings = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self._folder}", *_SETTINGS]
+        options = [word for setting in settings for word in ("-c", setting)]
+        # The kernel ends the server when the tests are killed and cannot: SIGQUIT is its immediate shutdown.
+        command = ["setpriv", "--pdeathsig=QUIT", *self._as_user, str(self._bin_dir / "postgres"), "-D", str(self._data), *options]
+        log = self._folder / "log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd="/")
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self._shut_down(signal.SIGQUIT)
+                raise AssertionError(f"PostgreSQL did not start:\n{log.read_text(errors='replace')}")
+            time.sleep(0.02)
 
     def pause(self) -> None:
         """Stop the server; connections are cut."""
-        self._run("pg_ctl", "stop", "-D", self._data, "-m", "fast", "-w")
+        self._shut_down(signal.SIGINT)
 
     def stop(self) -> None:
         """Stop the server and delete its folder."""
-        self._run("pg_ctl", "stop", "-D", self._data, "-m", "immediate", "-w")
+        self._shut_down(signal.SIGQUIT)
         shutil.rmtree(self._folder)
+
+    def _shut_down(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(_START_TIMEOUT_S)
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self._url("postgres"), connect_timeout=_START_TIMEOUT_S).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def create_database(self) -> str:
         """The URL of a new, empty database."""
@@ -90,21 +111,12 @@ class PostgresServer:
     def _url(self, database: str) -> str:
         return f"postgresql://artfs@127.0.0.1:{self.port}/{database}"
 
-    @property
-    def _data(self) -> str:
-        return str(self._folder / "data")
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [*self._as_user, str(self._bin_dir / program), *arguments]
-        # Output goes to a file: the server inherits it, and a pipe would stay open as long as the server runs.
-        with tempfile.TemporaryFile() as output:
-            code = subprocess.run(
-                command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd="/", check=False
-            ).returncode
-            output.seek(0)
-            said = output.read().decode(errors="replace")
-        if code:
-            raise AssertionError(f"{program} ended with {code}: {said}")
+    def _initialise(self) -> None:
+        command = [*(("setpriv", *self._as_user) if self._as_user else ()), str(self._bin_dir / "initdb"), "-D", str(self._data)]
+        command += ["-U", "artfs", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+        if done.returncode:
+            raise AssertionError(f"initdb ended with {done.returncode}: {done.stderr or done.stdout}")
 
 
 def _find_bin_dir() -> Path:
