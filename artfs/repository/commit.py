@@ -14,6 +14,7 @@ Threads: an ingest may be fed by several threads, but is committed by one, after
 from __future__ import annotations
 
 import logging
+import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,22 +59,23 @@ class LeasedIngest(Ingest):
             memo_dir=repository.config.memo_dir,
         )
         self._repository = repository
+        self._process = os.getpid()
         self._finalizer = weakref.finalize(self, LeaseKeeper.drop_later, repository.leases, lease)
         self._finalizer.atexit = False
 
     def abort(self) -> None:
         """Give up: nothing of this ingest becomes visible, its lease ends, and what it stored is removed as far as possible."""
-        super().abort()
-        if self._finalizer.detach() is not None:
-            _give_up(self._repository, self.lease)
+        if os.getpid() != self._process:
+            return  # a forked child that cleans up: what its parent is doing is not for it to end
+        try:
+            super().abort()
+        finally:
+            if self._finalizer.detach() is not None:
+                _give_up(self._repository, self.lease)
 
-    def finish_without_manifest(self) -> None:
-        """The content is a version already: store nothing more, but remember the source files for the next time."""
-        self._manifest.discard()
-        if self._data.stored_bytes:
-            super().abort()  # stored twice, as the packs that have it were doomed for a while: what is not up yet stays here
-        else:
-            super().finish()
+    def store_no_more(self) -> None:
+        """The content is a version already: what is not stored by now is not needed, and the lease only ends with the commit."""
+        super().abort()
 
     def give_to_registry(self) -> None:
         """The transaction that ends the lease is next: extend the lease no longer, and remove nothing whatever happens."""
@@ -132,7 +134,7 @@ def _commit(repository: Repository, ingest: Ingest, written: WrittenManifest, re
     else:
         # Discard the manifest before it goes up. If the version is deleted in this moment, the registry makes a new one of the
         # same packs, or refuses when they are gone; it decides under its lock (I4, I8).
-        ingest.finish_without_manifest()
+        ingest.store_no_more()
         root, needed = existing.manifest, repository.registry.versions.needed_packs(existing.id)
     draft = VersionDraft(
         artifact=request.artifact,

@@ -97,7 +97,8 @@ class LeaseKeeper:
 
     def drop_later(self, lease: LeaseId) -> None:
         """End `lease` soon. For finalizers: takes no lock and calls no registry, as they run anywhere, even inside both."""
-        self._dropped.append(lease)
+        if lease in self._held:  # not in a forked child, where the lease is its parent's
+            self._dropped.append(lease)
 
     def close(self) -> None:
         """Stop extending all leases."""

@@ -10,9 +10,21 @@ import pytest
 
 from artfs.config import Config, load_config
 from artfs.errors import StoreUnavailable
+from artfs.repository.commit import begin_ingest
+from artfs.repository.gc import collect_garbage
 from artfs.repository.open import open_repository
 from tests.fault.crashing import Points, crashing_repository
-from tests.fault.versions import AFTER, BEFORE, assert_all_or_nothing, assert_recovers, commit
+from tests.fault.versions import (
+    AFTER,
+    BEFORE,
+    assert_all_or_nothing,
+    assert_gc_leaves_exactly_what_is_needed,
+    assert_recovers,
+    assert_sound,
+    commit,
+    read_all,
+    resolve,
+)
 
 
 def _fail(point: str) -> None:
@@ -70,3 +82,30 @@ def test_failed_commit_gives_its_space_back_at_once(template: Config) -> None:
             break
         with open_repository(config) as repository:
             assert {info.key for info in repository.objects.iter_objects()} == before
+
+
+def test_gc_that_fails_at_any_step_loses_nothing_and_is_finished_by_the_next(template: Config, tmp_path: Path) -> None:
+    with open_repository(template) as repository:
+        commit(repository, AFTER)
+        repository.registry.versions.delete(resolve(repository, "v0").id)
+        ingest = begin_ingest(repository, "tester")
+        ingest.add_bytes(b"left by a commit that died", "x")
+        ingest.finish()
+        repository.leases.end(ingest.lease)
+    for at in range(1000):
+        config = _copy(template, tmp_path / f"copy-{at}")
+        points = Points(at, _fail)
+        with crashing_repository(config, points) as repository, suppress(StoreUnavailable):
+            collect_garbage(repository, grace_s=0)
+        with open_repository(config) as repository:
+            assert read_all(repository, resolve(repository, "latest")) == AFTER
+            assert_sound(repository)
+            assert commit(repository, BEFORE).version.number == 2
+            assert read_all(repository, resolve(repository, "v2")) == BEFORE
+            assert_gc_leaves_exactly_what_is_needed(repository)
+            assert_sound(repository)
+        shutil.rmtree(config.data_dir.parent)
+        if not points.reached:
+            break
+    assert {"after packs.doom_unneeded", "after packs.claim_doomed", "after delete", "after packs.forget"} <= set(points.passed)
+    assert {"after packs.drop_uncommitted", "after leases.remove"} <= set(points.passed)

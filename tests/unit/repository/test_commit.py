@@ -193,6 +193,27 @@ def test_ingest_that_nobody_holds_any_more_ends_its_lease(repository: Repository
     assert lease in repository.leases.dropped
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forked_child_that_cleans_up_leaves_the_commit_of_its_parent_alone(repository: Repository) -> None:
+    ingest = begin_ingest(repository, "tester")
+    entry = ingest.add_bytes(os.urandom(1000), "a")
+    ingest.finish()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            ingest.abort()
+            lease = ingest.lease
+            del ingest
+            gc.collect()
+            code = 2 if lease in repository.leases.dropped else 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.WEXITSTATUS(status) == 0
+    assert commit_entries(repository, ingest, [entry], REQUEST).created
+
+
 def test_ingest_without_a_lease_is_refused(repository: Repository) -> None:
     lease = repository.leases.open("tester")
     packs = repository.registry.packs
