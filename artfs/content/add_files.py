@@ -116,6 +116,8 @@ class FileAdder:
         for waiting in batch:
             read_at_ns = self._memo.read_time_ns()
             with open_source(waiting.place) as source:
+                if source.stamp.size > WHOLE_SIZE:  # it was short when the caller looked, or it would not be in a batch
+                    raise changed(waiting.place)
                 data = source.read_whole()
             chunks = cut(memoryview(data), final=True)
             pieces += chunks

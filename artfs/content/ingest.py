@@ -13,17 +13,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
 from typing_extensions import Buffer
 
 from artfs.chunks.cutter import cut
-from artfs.content.add_files import FileAdder
+from artfs.content.add_files import WHOLE_SIZE, FileAdder
 from artfs.content.chunk_sink import ChunkSink, PackIndex
 from artfs.content.content_builder import ContentBuilder
 from artfs.content.memo import Memo
+from artfs.content.pipeline import InlineExecutor
+from artfs.content.source import stat_source
 from artfs.model.digest import digest_of
 from artfs.model.entry import ChunkRef, Entry, LeaseId, PackId, make_pack_id
 from artfs.objectstore.protocol import ObjectStore
@@ -63,7 +65,9 @@ class Ingest:
 
         Raises SourceNotReadable if it is missing, unreadable, no regular file, or changes while it is read.
         """
-        return self.add_files([(path, source)])[0]
+        # A long file is cut here and its chunks prepared by threads; a short one is over before a thread has woken up.
+        is_short = stat_source(os.fspath(source)).size <= WHOLE_SIZE
+        return self._add([(path, source)], InlineExecutor() if is_short else self._threads(), None)[0]
 
     def add_files(self, items: Iterable[tuple[str, Path]], on_progress: Callable[[int, int], None] | None = None) -> list[Entry]:
         """Take in many files, given as (path, file), in parallel; their entries, in the same order.
@@ -71,7 +75,7 @@ class Ingest:
         `on_progress(files, bytes)` is called in this thread with what is done so far. After an error the ingest is as good as
         before; what was stored for the files before the bad one is found again when they are added again.
         """
-        return FileAdder(self._threads(), self._data, self._manifest, self._memo, on_progress).run(items)
+        return self._add(items, self._threads(), on_progress)
 
     def add_bytes(self, data: Buffer, path: str, mtime_ns: int | None = None, *, executable: bool = False) -> Entry:
         """Take in bytes from memory. `mtime_ns` None means now."""
@@ -108,6 +112,11 @@ class Ingest:
         self._data.discard()
         self._manifest.discard()
         self._memo.save()
+
+    def _add(
+        self, items: Iterable[tuple[str, Path]], executor: Executor, on_progress: Callable[[int, int], None] | None
+    ) -> list[Entry]:
+        return FileAdder(executor, self._data, self._manifest, self._memo, on_progress).run(items)
 
     def _next_pack(self) -> PackId:
         return make_pack_id(self.lease, next(self._sequence))

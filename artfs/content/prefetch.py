@@ -5,7 +5,7 @@ of 1 MiB; it doubles up to 8 MiB while reading goes on. A read elsewhere starts 
 cache: chunks go where the given function puts them.
 
 Thread-safe; the kernel sends the parts of one sequential read in several threads and slightly out of order, so a read counts as
-going on when it begins anywhere in the last window.
+going on when it begins within a few reads' length of where the furthest one ended.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ FIRST_WINDOW = 1 << 20
 LARGEST_WINDOW = 8 << 20
 #: How much at once is asked for by one thread.
 STEP = 1 << 20
-#: How far from where the last read ended one may begin and still go on with it.
+#: How far from where the furthest read ended one may begin and still go on with it: so many bytes, or so many times its own length.
 _SLACK = 512 << 10
+_SLACK_READS = 3
 _MOST_STREAMS = 64
 _THREADS = 2
 #: Steps waiting or running; more than that are not asked for, whoever reads.
@@ -80,7 +81,7 @@ class Prefetch:
                 self._streams.popitem(last=False)
             return 0, 0
         self._streams.move_to_end(key)
-        if not stream.position - _SLACK <= offset <= stream.position + _SLACK:
+        if abs(offset - stream.position) > max(_SLACK, _SLACK_READS * (end - offset)):
             stream.position, stream.window, stream.ahead = end, 0, 0
             return 0, 0
         if end <= stream.position:
