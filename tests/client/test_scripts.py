@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +137,32 @@ def test_an_artifact_that_was_never_logged_leaves_nothing(environ: dict[str, str
     assert (done.returncode, done.stderr) == (0, "")
     objects = Path(environ["ARTFS_HOME"], "data", "objects")
     assert [path for path in objects.rglob("*") if path.is_file() and "packs" in path.parts] == []
+
+
+def test_progress_is_shown_on_a_terminal_only(environ: dict[str, str]) -> None:
+    text = BUILD + "run = artfs.init()\na = run.log_artifact(build(data=bytes(1 << 20)))\na.download()\na.checkout()\n"
+    text += "run.log_artifact('artifacts')\n"
+    assert run_script(text, environ).stderr == ""
+    terminal, other_end = pty.openpty()
+    environ = {**environ, "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen([sys.executable, "-c", text], env=environ, stdout=subprocess.DEVNULL, stderr=other_end) as script:
+        os.close(other_end)
+        shown = read_terminal(terminal)
+    os.close(terminal)
+    assert script.returncode == 0
+    for words in ("downloading bike-dataset:v0", "checking out bike-dataset:v0", "adding artifacts"):
+        assert words in shown
+
+
+def read_terminal(terminal: int) -> str:
+    """All that is written to it until its other end is closed."""
+    data = b""
+    try:
+        while more := os.read(terminal, 65536):
+            data += more
+    except OSError:  # how a terminal says that nobody is there any more
+        pass
+    return data.decode()
 
 
 def test_importing_is_cheap(environ: dict[str, str]) -> None:
