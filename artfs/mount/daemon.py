@@ -90,8 +90,6 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
     info = _describe(request, target)
     scene, root = open_scene(repository, target, run_id=request.run_id, read_only=request.read_only, facts=dataclasses.asdict(info))
     operations = ArtfsOperations(scene, root, Threads(request.deadline_s))
-    notifier = Notifier(operations.inodes)
-    scene.moved_listeners.append(notifier.moved)
     scene.status.gauges.update(inodes=lambda: len(operations.inodes), handles=lambda: len(operations.handles))
     try:
         pyfuse3.init(operations, str(request.mountpoint), _options(request, target))
@@ -99,7 +97,7 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
         raise InternalError(f"FUSE refused to mount {request.mountpoint}: {error}") from error
     try:
         write_note(request.config.mounts_dir, info)
-        trio.run(_main, request, notifier, lambda: on_ready(info))
+        trio.run(_main, request, operations.notifier, lambda: on_ready(info))
     finally:
         # False: whoever ended the loop has unmounted, or the mount is taken away here at the latest.
         pyfuse3.close(unmount=True)
@@ -160,6 +158,7 @@ async def _main(request: MountRequest, notifier: Notifier, on_ready: Callable[[]
         nursery.start_soon(_say_ready, request.mountpoint, on_ready)
         notifier.start()
         await pyfuse3.main(min_tasks=4, max_tasks=MOST_TASKS)
+        notifier.stop()
         nursery.cancel_scope.cancel()
 
 

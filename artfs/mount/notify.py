@@ -1,12 +1,19 @@
-"""Telling the kernel that a name means something else now.
+"""Telling the kernel that names mean something else now.
 
-Never from a handler, as the kernel holds locks while it waits for one: pyfuse3's own notification thread does it. `listener` may be
-called from any thread; what it looks up in the inode table is done on the event loop.
+Never from a handler, as the kernel holds the directory's lock while it waits for one, and the notification waits for that lock: a
+thread of its own does it. `moved` may be called from any thread; everything else runs on the event loop.
+
+`pushed` waits, for a moment at the most, until the names of a directory have been told. A handler may only wait for a directory
+that the kernel has not locked for the request: the lookup of what leads to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+import logging
+import queue
+import threading
+from collections import Counter
+from collections.abc import Iterable
 
 import pyfuse3
 import trio
@@ -14,30 +21,69 @@ import trio
 from artfs.model.names import ArtifactName
 from artfs.vfs.inodes import InodeTable
 
+logger = logging.getLogger(__name__)
+
+#: Longest wait. Should the kernel hold the lock after all, we answer and it goes on.
+_PATIENCE_S = 0.25
+
 
 class Notifier:
-    """Pushes invalidations of the names in artifact directories. Made on the event loop."""
+    """Pushes invalidations of the names in artifact directories."""
 
     def __init__(self, inodes: InodeTable) -> None:
         self._inodes = inodes
         self._token: trio.lowlevel.TrioToken | None = None
+        self._queue: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
+        self._waiting: Counter[int] = Counter()
+        self._events: dict[int, trio.Event] = {}
 
     def start(self) -> None:
         """From now on there is an event loop; called on it."""
         self._token = trio.lowlevel.current_trio_token()
+        # A daemon thread: one that waits for a lock of the kernel must not keep the process from ending.
+        threading.Thread(target=self._work, args=(self._token,), name="artfs-notify", daemon=True).start()
+
+    def stop(self) -> None:
+        """The thread ends when it comes to it."""
+        self._token = None
+        self._queue.put(None)
 
     def moved(self, artifact: ArtifactName, names: Iterable[str]) -> None:
         """The names in the directory of `artifact` moved. Does not wait."""
-        if self._token is None:
-            return
-        try:
-            self._token.run_sync_soon(self._push, ("artifact", artifact), list(names))
-        except trio.RunFinishedError:
-            return
+        if self._token is not None:
+            self._token.run_sync_soon(self._push, artifact, list(names))
 
-    def _push(self, directory: Hashable, names: list[str]) -> None:
-        inode = self._inodes.find(directory)
-        if inode is None:
+    def _push(self, artifact: ArtifactName, names: list[str]) -> None:
+        inode = self._inodes.find(("artifact", artifact))
+        if inode is None or not names:
             return
+        self._waiting[inode.ino] += len(names)
+        self._events.setdefault(inode.ino, trio.Event())
         for name in names:
-            pyfuse3.invalidate_entry_async(inode.ino, name.encode(errors="surrogateescape"), ignore_enoent=True)
+            self._queue.put((inode.ino, name.encode(errors="surrogateescape")))
+
+    async def pushed(self, ino: int) -> None:
+        """Wait until the names of the directory have been told."""
+        event = self._events.get(ino)
+        if event is not None:
+            with trio.move_on_after(_PATIENCE_S):
+                await event.wait()
+
+    def _done(self, ino: int) -> None:
+        self._waiting[ino] -= 1
+        if self._waiting[ino] <= 0:
+            del self._waiting[ino]
+            self._events.pop(ino).set()
+
+    def _work(self, token: trio.lowlevel.TrioToken) -> None:
+        while (item := self._queue.get()) is not None:
+            try:
+                pyfuse3.invalidate_entry(*item)
+            except FileNotFoundError:  # the kernel does not know the name
+                pass
+            except OSError as error:
+                logger.debug("could not tell the kernel about %r: %s", item[1], error)
+            try:
+                token.run_sync_soon(self._done, item[0])
+            except trio.RunFinishedError:
+                return

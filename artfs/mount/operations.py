@@ -21,8 +21,10 @@ from pyfuse3 import EntryAttributes, FileInfo, ReaddirToken, RequestContext, Set
 from artfs.model.names import MAX_NAME_BYTES
 from artfs.mount.guard import guard
 from artfs.mount.handles import HandleTable, OpenListing
+from artfs.mount.notify import Notifier
 from artfs.mount.replies import asked_changes, make_reply, missing_reply, reply_of
 from artfs.mount.threads import Threads
+from artfs.vfs.artifact_nodes import ArtifactDirectory
 from artfs.vfs.attributes import Attributes
 from artfs.vfs.inodes import ROOT_INO, InodeTable
 from artfs.vfs.listings import Listing, Listings
@@ -45,6 +47,8 @@ class ArtfsOperations(pyfuse3.Operations):
         self.threads = threads
         self.inodes = InodeTable(root)
         self.handles = HandleTable()
+        self.notifier = Notifier(self.inodes)
+        scene.moved_listeners.append(self.notifier.moved)
         self._listings = Listings()
 
     # for the guard
@@ -95,7 +99,15 @@ class ArtfsOperations(pyfuse3.Operations):
             found = await run(parent.lookup_with_attributes, child_name)
         if found is None:
             return missing_reply(parent.missing_timeout_s)
+        await self._let_names_settle(parent_inode, *found)
         return self._admit(*found)
+
+    async def _let_names_settle(self, parent_ino: int, node: Node, _attributes: Attributes) -> None:
+        """Names of an artifact are being told to the kernel: before it goes on to look at them, it shall have heard."""
+        if isinstance(node, StagingRoot):
+            await self.notifier.pushed(parent_ino)
+        elif isinstance(node, ArtifactDirectory) and (inode := self.inodes.find(node.key)):
+            await self.notifier.pushed(inode.ino)
 
     async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
         self.inodes.forget(inode_list)

@@ -10,7 +10,6 @@ that dentry has a timeout of 0, the next use of the name looks it up and finds t
 from __future__ import annotations
 
 import errno
-import time
 
 from artfs.errors import AlreadyExists, ArtfsError, NotFound
 from artfs.model.names import LATEST, check_alias, format_version_label, parse_version_label
@@ -21,8 +20,6 @@ from artfs.vfs.staging.options import StagingOptions
 
 #: The type of an artifact that was made by mkdir(2), unless its options file says another.
 DEFAULT_TYPE = "dataset"
-#: Until the thread that tells the kernel waits for the lock that rename(2) holds.
-_NOTIFYING_S = 0.003
 
 
 def commit_by_rename(place: ArtifactPlace, staging: str, new_name: str, flags: int) -> None:
@@ -57,7 +54,6 @@ def _prepare(place: ArtifactPlace, staging: str, new_name: str) -> None:
     except ArtfsError:  # the second attempt will say what is wrong
         aliases = ()
     scene.say_moved(artifact, dict.fromkeys((new_name, LATEST, following, *aliases)))
-    time.sleep(_NOTIFYING_S)
     raise os_error(errno.ESTALE, new_name)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mount.mounting import Place
+from tests.mount.mounting import Mounted, Place
 
 #: 30 small files, one of several chunks, an executable, an empty one, names that need care.
 FILES: dict[str, bytes] = {
@@ -58,3 +58,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place.commit(source, symlinks={"link": "images/cat.bin", "images/dangling": "nowhere"})
     with place.mounted() as mountpoint:
         yield mountpoint
+
+
+@pytest.fixture(scope="module")
+def writable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
+    """The mount of a project for tests that write, each in an artifact of its own."""
+    place = Place(tmp_path_factory.mktemp("writable"))
+    with place.mounted() as mountpoint:
+        yield Mounted(place, mountpoint)

@@ -99,6 +99,25 @@ class Place:
             assert not [line for line in lines if " ERROR " in line or line.startswith("Traceback")], "\n".join(lines[-30:])
 
 
+@dataclass
+class Mounted:
+    """A mount that several tests share, each with an artifact of its own."""
+
+    place: Place
+    mountpoint: Path
+    _count: int = 0
+
+    def new_artifact(self, source: Path | None = None) -> Path:
+        """The directory of a new artifact, with the folder as its first version."""
+        self._count += 1
+        name = f"data-{self._count}"
+        if source is None:
+            (self.mountpoint / name).mkdir()
+        else:
+            self.place.commit(source, name)
+        return self.mountpoint / name
+
+
 def stop(config: Config, info: MountInfo) -> None:
     """Unmount, whatever state the mount is in, and end its process."""
     deadline = time.monotonic() + 20

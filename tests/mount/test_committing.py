@@ -6,23 +6,20 @@ import errno
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.mount.conftest import FILES, make_source
-from tests.mount.mounting import Place, eventually, needs_fuse
+from tests.mount.mounting import Mounted, Place, eventually, needs_fuse
 
 pytestmark = needs_fuse
 
 
 @pytest.fixture
-def data(place: Place, source: Path) -> Iterator[Path]:
+def data(writable: Mounted, source: Path) -> Path:
     """The directory of a mounted artifact with one version."""
-    place.commit(source)
-    with place.mounted() as mountpoint:
-        yield mountpoint / "data"
+    return writable.new_artifact(source)
 
 
 def stage(data: Path, name: str = "work", **files: bytes) -> Path:
@@ -242,16 +239,16 @@ def test_alias_that_was_removed_and_made_again_is_alive(data: Path) -> None:
     assert "images" in os.listdir(data / "best")
 
 
-def test_what_others_commit_appears_within_a_second(data: Path, place: Place, tmp_path: Path) -> None:
+def test_what_others_commit_appears_within_a_second(data: Path, writable: Mounted, tmp_path: Path) -> None:
     assert (data / "latest/readme.txt").exists()
     other = make_source(tmp_path / "other")
     (other / "extra").write_bytes(b"from elsewhere")
-    place.commit(other, aliases=["remote"])
+    writable.place.commit(other, data.name, aliases=["remote"])
     eventually(lambda: (data / "latest/extra").exists() and (data / "remote").exists(), within_s=5)
 
 
-def test_mkdir_makes_an_artifact_that_the_first_commit_gives_its_type(data: Path, place: Place) -> None:
-    root = data.parent
+def test_mkdir_makes_an_artifact_that_the_first_commit_gives_its_type(data: Path, writable: Mounted) -> None:
+    place, root = writable.place, data.parent
     (root / "model").mkdir()
     assert "model" in os.listdir(root)
     assert sorted(os.listdir(root / "model")) == [".artfs", "staging"]
