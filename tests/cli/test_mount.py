@@ -44,6 +44,18 @@ def test_one_version_can_be_mounted(pets: Artfs, tmp_path: Path) -> None:
         pets("umount", tmp_path / "one")
 
 
+def test_a_mount_of_one_artifact_stages_and_commits(pets: Artfs, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    pets("mount", tmp_path / "one", "pets")
+    try:
+        path = Path(pets("stage", "pets", "--from", "latest").out.strip())
+        assert path == tmp_path / "one/staging/edit-1"
+        (path / "new.txt").write_text("new")
+        assert pets("commit", path).out == "pets:v2\n"
+    finally:
+        pets("umount", tmp_path / "one")
+
+
 def test_stage_prints_the_path_of_a_staging_directory_over_a_version(pets: Artfs, mountpoint: Path) -> None:
     path = pets("stage", "pets", "--from", "old", "--name", "edit").out.strip()
     assert path == str(mountpoint / "pets/staging/edit")
