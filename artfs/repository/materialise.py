@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from artfs.content.manifests import Manifest
-from artfs.errors import EntryNotFound, UserError
+from artfs.errors import EntryNotFound, IntegrityError, UserError
 from artfs.model.entry import Entry, Kind
 from artfs.model.names import normalise_path
 from artfs.model.records import VersionRecord
@@ -148,13 +148,21 @@ def _write_batch(repository: Repository, tree: LocalTree, batch: list[Entry]) ->
     """Put the entries, all of one directory, in place where they are not; the files and bytes that are right now."""
     with explained(tree.root / batch[0].directory), tree.directory(batch[0].directory) as directory:
         wrong = [entry for entry in batch if why_not_right(entry, directory)]
-        small = [entry for entry in wrong if entry.kind is Kind.FILE and not entry.content.is_indirect and entry.size <= _TASK_SIZE]
-        chunks = iter(repository.chunks.read_uncached([ref for entry in small for ref in entry.content.refs]))
-        contents = {entry.path: [next(chunks) for _ in entry.content.refs] for entry in small}
+        contents = _read_small(repository, wrong)
         for entry in wrong:
             with explained(tree.root / entry.path):
                 _put(repository, entry, directory, contents.get(entry.path))
     return len(batch), sum(entry.size for entry in batch)
+
+
+def _read_small(repository: Repository, entries: Iterable[Entry]) -> dict[str, list[bytes]]:
+    """The chunks of the files among `entries` that are not large, by path, in as few reads of the store as possible."""
+    small = [entry for entry in entries if entry.kind is Kind.FILE and not entry.content.is_indirect and entry.size <= _TASK_SIZE]
+    try:
+        chunks = iter(repository.chunks.read_uncached([ref for entry in small for ref in entry.content.refs]))
+    except IntegrityError:
+        return {}  # read one by one, so that the error names the file and the others arrive
+    return {entry.path: [next(chunks) for _ in entry.content.refs] for entry in small}
 
 
 def _put(repository: Repository, entry: Entry, directory: int, data: Sequence[bytes] | None) -> None:

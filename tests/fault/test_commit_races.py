@@ -135,8 +135,8 @@ def test_gc_without_grace_beside_commits_and_deletions_never_takes_what_is_neede
         finally:
             stop.set()
         assert collecting.result() > 1
-    # Leases protect what commits in flight have found, so refusals are rare, if there are any.
-    assert conflicts <= 3
+    # Leases protect what commits in flight have found. Only one that begins while a pack is just being doomed may be refused.
+    assert conflicts <= 12
     assert_sound(repository)
     assert_gc_leaves_exactly_what_is_needed(repository)
 

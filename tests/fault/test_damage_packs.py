@@ -11,12 +11,15 @@ import pytest
 from artfs.chunks.pack import read_chunk_table
 from artfs.config import Config
 from artfs.errors import IntegrityError
-from artfs.model.entry import Kind, PackId, pack_key
+from artfs.model.chunk_list import encode_chunk_list
+from artfs.model.digest import digest_of
+from artfs.model.entry import Content, Entry, Kind, PackId, pack_key
+from artfs.repository.commit import CommitRequest, begin_ingest, commit_entries
 from artfs.repository.materialise import download
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from artfs.repository.verify import Problem, verify_repository
-from tests.fault.versions import commit, read_all, resolve
+from tests.fault.versions import ARTIFACT, commit, read_all, resolve
 
 FILES = {
     "text/compressible.txt": b"the same line again and again\n" * 2000,
@@ -84,7 +87,7 @@ def test_flipped_bit_in_any_chunk_is_never_served_and_is_reported_with_its_path(
                         repository.reader.read(entry, 0, entry.size)
                 elif entry.kind is Kind.FILE:
                     assert len(repository.reader.read(entry, 0, entry.size)) == entry.size
-            with pytest.raises(IntegrityError):
+            with pytest.raises(IntegrityError, match=min(paths)):
                 download(repository, resolve(repository, "v1"), tmp_path / f"out-{number}")
             problems = verify_repository(repository, read_data=True).problems
         assert [problem.invariant for problem in problems] == ["I3"], problems
@@ -115,6 +118,31 @@ def test_flipped_bit_in_a_footer_or_trailer_is_reported_and_data_stays_readable(
                 with open_repository(stored) as repository:
                     assert read_all(repository, resolve(repository, "v1")) == expected
             _flip(file, offset)
+
+
+@pytest.mark.parametrize("what", ["a chunk", "a chunk list"])
+def test_damage_in_a_file_with_chunk_lists_is_reported_with_its_path(config: Config, what: str) -> None:
+    pieces = [os.urandom(300) for _ in range(20)]
+    with open_repository(config) as repository:
+        ingest = begin_ingest(repository, "tester")
+        refs = [ingest.add_bytes(piece, "piece").content.refs[0] for piece in pieces]
+        lists = [ingest.put_chunk(encode_chunk_list(refs[:10])), ingest.put_chunk(encode_chunk_list(refs[10:]))]
+        content = Content(tuple(lists), (3000, 3000), tuple(sorted({ref.pack for ref in refs})))
+        entry = Entry("long.bin", size=6000, digest=digest_of(b"".join(pieces)), content=content)
+        other = ingest.add_bytes(b"other", "other.txt")
+        commit_entries(repository, ingest, [entry, other], CommitRequest(ARTIFACT, "dataset"))
+        assert read_all(repository, resolve(repository, "v0"))["long.bin"] == b"".join(pieces)
+    assert not _verify(config)
+    damaged = refs[13] if what == "a chunk" else lists[1]
+    _flip(_pack_file(config, damaged.pack), damaged.offset + 20)
+    (problem,) = _verify(config)
+    assert (problem.invariant, problem.paths) == ("I3", ("long.bin",))
+    with open_repository(config) as repository:
+        found = repository.manifest(resolve(repository, "v0")).get("long.bin")
+        assert found is not None
+        assert repository.reader.read(found, 0, 3000) == b"".join(pieces[:10])
+        with pytest.raises(IntegrityError):
+            repository.reader.read(found, 3000, 3000)
 
 
 def test_damaged_manifest_page_is_reported_with_its_versions(stored: Config) -> None:
