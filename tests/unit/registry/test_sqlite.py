@@ -57,6 +57,21 @@ def test_commits_are_synchronised_to_disk_and_readers_do_not_wait(registry: Regi
     assert registry._database.write(pragmas) == ["wal", 2, 1]
 
 
+def test_writing_transaction_has_the_write_lock_from_its_begin(registry: Registry, path: Path) -> None:
+    def others_may_write(_connection: object) -> bool:
+        other = sqlite3.connect(path, isolation_level=None, timeout=0)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            other.close()
+        return True
+
+    assert registry._database.read(others_may_write)
+    assert not registry._database.write(others_may_write)
+
+
 def test_locked_file_is_unavailable_to_writers_and_open_to_readers(registry: Registry, path: Path) -> None:
     writer = Writer(registry)
     writer.log(b"A")
