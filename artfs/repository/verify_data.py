@@ -36,7 +36,7 @@ class _PackResult:
     """What the first pass found out about a pack."""
 
     sound: array[int] = field(default_factory=lambda: array("Q"))
-    bad: dict[ChunkRef, str] = field(default_factory=dict)
+    bad: set[ChunkRef] = field(default_factory=set)
     table_error: str | None = None
     bytes_read: int = 0
 
@@ -106,18 +106,15 @@ def _batches(refs: Sequence[ChunkRef]) -> Iterator[list[ChunkRef]]:
         yield batch
 
 
-def _bad_chunks(repository: Repository, refs: Sequence[ChunkRef]) -> dict[ChunkRef, str]:
-    """Those of `refs` that cannot be read, and why. Chunk by chunk only where a read of many has failed."""
+def _bad_chunks(repository: Repository, refs: Sequence[ChunkRef]) -> set[ChunkRef]:
+    """Those of `refs` that cannot be read. Chunk by chunk only where a read of many has failed."""
     try:
         repository.chunks.read_uncached(refs)
-    except IntegrityError as error:
+    except IntegrityError:
         if len(refs) == 1:
-            return {refs[0]: str(error)}
-        bad: dict[ChunkRef, str] = {}
-        for ref in refs:
-            bad |= _bad_chunks(repository, [ref])
-        return bad
-    return {}
+            return set(refs)
+        return set[ChunkRef]().union(*(_bad_chunks(repository, [ref]) for ref in refs))
+    return set()
 
 
 def _fingerprint(ref: ChunkRef) -> int:
@@ -147,8 +144,8 @@ class _Tracer:
         for pack, result in self._results.items():
             if result.bad and not self._repository.objects.has(pack_key(pack)):
                 continue  # collected by gc meanwhile; were it needed, it would have been found above
-            for ref, error in result.bad.items():
-                self._damages.setdefault(ref, _Damage(_describe(ref, error)))
+            for ref in result.bad:
+                self._damages.setdefault(ref, _Damage(_describe(ref)))
         return list(self._damages.values())
 
     def _pages_of(self, version: VersionRecord) -> tuple[PageRef, ...]:
@@ -178,8 +175,8 @@ class _Tracer:
         try:
             (data,) = self._repository.chunks.read_uncached([ref])
             refs = decode_chunk_list(data)
-        except IntegrityError as error:
-            yield self._damages.setdefault(ref, _Damage(_describe(ref, str(error))))
+        except IntegrityError:
+            yield self._damages.setdefault(ref, _Damage(_describe(ref)))
             return
         for inner in refs:
             damage = self._look_at(inner)
@@ -193,8 +190,8 @@ class _Tracer:
             what = f"the pack {pack_key(ref.pack)} is missing from the object store"
             return self._damages.setdefault(ref.pack, _Damage(what))
         if ref not in self._checked:
-            error = self._results[ref.pack].bad.get(ref) or _bad_chunks(self._repository, [ref]).get(ref)
-            self._checked[ref] = None if error is None else self._damages.setdefault(ref, _Damage(_describe(ref, error)))
+            bad = ref in self._results[ref.pack].bad or bool(_bad_chunks(self._repository, [ref]))
+            self._checked[ref] = self._damages.setdefault(ref, _Damage(_describe(ref))) if bad else None
         return self._checked[ref]
 
     def _is_sound(self, ref: ChunkRef) -> bool:
@@ -206,5 +203,6 @@ class _Tracer:
         return place < len(result.sound) and result.sound[place] == fingerprint
 
 
-def _describe(ref: ChunkRef, error: str) -> str:
-    return f"the chunk {ref.digest.hex()[:16]} at {ref.offset} of the pack {pack_key(ref.pack)} is damaged: {error}"
+def _describe(ref: ChunkRef) -> str:
+    place = f"bytes {ref.offset} to {ref.offset + ref.stored_size} of the pack {pack_key(ref.pack)}"
+    return f"the chunk {ref.digest.hex()} is damaged: {place} are missing, or not what its digest says"
