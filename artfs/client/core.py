@@ -9,10 +9,9 @@ Thread-safe where it changes state; description, metadata and aliases are for on
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from artfs.client.commits import commit_content, log_again, use_content
 from artfs.client.draft import Draft
@@ -87,6 +86,8 @@ class Core:
                 record = self._upload.wait()
                 self._upload, self._draft = None, None
                 self._take(record)
+            elif self._upload is not None and self._upload.told and self._record is not None:
+                self._upload = None  # to log it again failed, and somebody knows: it still is the version that it was
             return self._record
 
     def require(self, what: str) -> VersionRecord:
@@ -105,6 +106,7 @@ class Core:
         return record
 
     def wait(self, timeout_s: float | None, what: str = "version to wait for") -> None:
+        self.settle()
         upload = self._upload
         if upload is not None:
             upload.wait(timeout_s)
@@ -143,14 +145,14 @@ class Core:
     def save(self) -> None:
         """Store what was changed on the handle."""
         record = self.require("version to save to")
-        with self._lock:
-            self._record = self._handle.save(record, self.repository().registry)
+        self._record = self._handle.save(record, self.repository().registry)
 
     def delete(self, *, delete_aliases: bool) -> None:
         record = self.require("version to delete")
         self.repository().registry.versions.delete(record.id, delete_aliases=delete_aliases)
         with self._lock:
             self._record = replace(record, state=VersionState.DELETED, aliases=())
+            self._handle.aliases.load(())
 
     def counts(self) -> tuple[int, int]:
         """Files and bytes, of the version or of what was added so far."""
@@ -179,12 +181,12 @@ class Core:
             type=self.type,
             aliases=tuple(aliases),
             description=self._handle.description,
-            metadata=_copy(self._handle.metadata),
+            metadata=copy_metadata(self._handle.metadata),  # the handle's own may be changed while this is under way
         )
 
     def _finder(self) -> Callable[[], VersionRecord]:
         if self._upload is not None:
-            return self._upload.wait
+            return self._upload.outcome
         record = self.require("version")
         return lambda: record
 
@@ -195,8 +197,3 @@ class Core:
     def _take(self, record: VersionRecord) -> None:
         self._record = record
         self._handle.load(record)
-
-
-def _copy(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    # The handle's own dict may be changed while the upload is under way.
-    return copy_metadata(metadata)

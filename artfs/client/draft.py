@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,9 @@ class Draft:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.Lock()
+        #: How many calls are reading content at the moment; signals each end.
+        self._reading = 0
+        self._read = threading.Condition(self._lock)
         self._entries: dict[str, Entry] = {}
         #: How many entries lie below each directory.
         self._directories: Counter[str] = Counter()
@@ -63,11 +67,13 @@ class Draft:
 
     def add_file(self, source: Path, path: str, config: Config, *, overwrite: bool) -> Entry:
         self._check_place(path)
-        return self._put_all([self._open_ingest(config).add_file(source, path)], overwrite=overwrite)[0]
+        with self._taking_in(config) as ingest:
+            return self._put_all([ingest.add_file(source, path)], overwrite=overwrite)[0]
 
     def add_bytes(self, data: bytes, path: str, config: Config, mtime_ns: int) -> Entry:
         self._check_place(path)
-        return self._put_all([self._open_ingest(config).add_bytes(data, path, mtime_ns)], overwrite=False)[0]
+        with self._taking_in(config) as ingest:
+            return self._put_all([ingest.add_bytes(data, path, mtime_ns)], overwrite=False)[0]
 
     def add_files(
         self, items: Sequence[tuple[str, Path]], directories: Iterable[Entry], config: Config, on_progress: Progress | None
@@ -75,8 +81,8 @@ class Draft:
         """Add many files and the empty `directories`: all of them, or none when one is refused."""
         for path, _ in items:
             self._check_place(path)
-        entries = self._open_ingest(config).add_files(items, on_progress) if items else []
-        self._put_all([*entries, *directories], overwrite=False)
+        with self._taking_in(config) as ingest:
+            self._put_all([*ingest.add_files(items, on_progress), *directories], overwrite=False)
 
     def reserve(self, path: str) -> None:
         """Take `path` for a file that is being written. Raises NameNotValid if there is one, or is going to be."""
@@ -110,21 +116,34 @@ class Draft:
             return DraftContent(list(self._entries.values()), self._config, self._ingest)
 
     def hand_over(self) -> DraftContent:
-        """The content, final from now on; whoever takes it ends the ingest."""
+        """The content, final from now on; whoever takes it ends the ingest.
+
+        Waits for the calls that are reading content: they then find it final, and the ingest is used by nobody any more.
+        """
         with self._lock:
             self._check_process()
             self._frozen = True
+            self._read.wait_for(lambda: not self._reading)
             content = DraftContent(list(self._entries.values()), self._config, self._ingest)
             self._ingest = None
         return content
 
-    def _open_ingest(self, config: Config) -> Ingest:
+    @contextmanager
+    def _taking_in(self, config: Config) -> Iterator[Ingest]:
+        """The ingest, opened when it is first needed and not ended within the block."""
         with self._lock:
             self.check_open()
             self._check_process()
             if self._ingest is None:
                 self._config, self._ingest, self._pid = config, SESSION.begin_ingest(config), os.getpid()
-            return self._ingest
+            ingest = self._ingest
+            self._reading += 1
+        try:
+            yield ingest
+        finally:
+            with self._lock:
+                self._reading -= 1
+                self._read.notify_all()
 
     def _check_process(self) -> None:
         # The packs that are being filled are in the memory of the process that began them.

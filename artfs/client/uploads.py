@@ -30,7 +30,7 @@ class Upload:
         #: What is being logged, for messages.
         self.name = name
         self.error: BaseException | None = None
-        #: True once the error has been raised to somebody; until then nobody knows of it.
+        #: True once somebody has waited for it; until then nobody knows of an error.
         self.told = False
         self._version: VersionRecord | None = None
         self._done = threading.Event()
@@ -46,11 +46,16 @@ class Upload:
             raise UserError(f"{self.name} is being logged by the process that this one was forked from: wait for it there")
         if not self._done.wait(timeout_s):
             raise TimedOut(f"{self.name} was not logged within {timeout_s:g} s; it goes on in the background")
+        self.told = True
+        return self.outcome()
+
+    def outcome(self) -> VersionRecord:
+        """As `wait`, for work that needs this version: when that fails too, nobody has been told of this one."""
+        self.wait_quietly()
         if self.error is not None:
-            self.told = True
             raise self.error
         if self._version is None:
-            raise UserError(f"{self.name} was not logged")
+            raise UserError(f"{self.name} was begun in another process")
         return self._version
 
     def wait_quietly(self) -> None:

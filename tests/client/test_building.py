@@ -251,6 +251,44 @@ def test_an_artifact_is_frozen_from_the_moment_it_is_logged() -> None:
             used.add_file("file")
 
 
+def test_a_file_that_is_being_written_while_the_artifact_is_logged_is_refused(tmp_path: Path) -> None:
+    artifact = build()
+    with artfs.init() as run:
+        writing = artifact.new_file("late")
+        writing.__enter__().write("too late")
+        run.log_artifact(artifact)
+        with pytest.raises(errors.ReadOnly):
+            writing.__exit__(None, None, None)
+    assert content(artifact, tmp_path / "out") == {"data.bin": b"one"}
+
+
+def test_files_that_threads_add_while_it_is_logged_are_in_or_refused(tmp_path: Path) -> None:
+    artifact = build()
+    taken: set[str] = {"data.bin"}
+    began = threading.Barrier(5)
+
+    def add(start: str) -> None:
+        began.wait(60)
+        for number in range(1000):
+            path = f"{start}/{number}"
+            try:
+                with artifact.new_file(path) as file:
+                    file.write(path)
+            except errors.ReadOnly:
+                return
+            taken.add(path)
+
+    threads = [threading.Thread(target=add, args=(start,)) for start in "abcd"]
+    for thread in threads:
+        thread.start()
+    began.wait(60)
+    with artfs.init() as run:
+        run.log_artifact(artifact)
+        for thread in threads:
+            thread.join()
+    assert set(content(artifact, tmp_path / "out")) == taken
+
+
 def test_a_refused_call_does_not_freeze() -> None:
     artifact = build()
     with artfs.init() as run:

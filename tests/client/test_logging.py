@@ -271,6 +271,16 @@ def test_what_failed_in_the_background_is_raised_by_wait_and_only_once() -> None
     assert run.state == "finished"
 
 
+def test_a_version_that_could_not_be_logged_again_is_still_that_version() -> None:
+    with artfs.init() as run:
+        seen = log(run)
+        other = artfs.Api().artifact("bike-dataset:v0")
+        other.delete(delete_aliases=True)
+        with pytest.raises(errors.NotFound, match="deleted"):
+            run.log_artifact(seen).wait()
+        assert seen.version == "v0"
+
+
 def test_finish_raises_what_nobody_has_seen_and_the_run_has_failed() -> None:
     run = artfs.init()
     deleted = log(run)
