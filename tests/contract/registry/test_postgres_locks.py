@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from artfs.errors import Conflict, LeaseLost
+from artfs.registry.migrations import _MIGRATION_LOCK
 from artfs.registry.open import Registry, open_registry
 from tests.contract.registry.writer import Writer
 from tests.servers.postgres import PostgresServer
@@ -152,6 +153,17 @@ def test_commit_that_loses_a_deadlock_is_done_again(
     other.execute("SELECT id FROM collections FOR UPDATE")
     other.commit()
     assert commit.result(DEADLINE_S).version.label == "v1"
+
+
+def test_opening_a_new_registry_waits_for_whoever_makes_it(registry_url: str, thread: ThreadPoolExecutor) -> None:
+    with psycopg.connect(registry_url) as maker:
+        maker.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+        opening = thread.submit(open_registry, registry_url)
+        wait_until_blocked(registry_url, opening)
+        maker.commit()
+    opened = opening.result(DEADLINE_S)
+    assert opened.collections.projects() == []
+    opened.close()
 
 
 def test_registry_goes_on_after_the_server_was_restarted(
