@@ -94,7 +94,8 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
     try:
         pyfuse3.init(operations, str(request.mountpoint), _options(request, target))
     except RuntimeError as error:
-        raise InternalError(f"FUSE refused to mount {request.mountpoint}: {error}") from error
+        said = f"; what fuse said about it is in {request.log}" if request.log else ""
+        raise InternalError(f"FUSE refused to mount {request.mountpoint}: {error}{said}") from error
     try:
         write_note(request.config.mounts_dir, info)
         trio.run(_main, request, operations.notifier, lambda: on_ready(info))

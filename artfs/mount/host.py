@@ -28,6 +28,8 @@ def check_fuse(*, allow_other: bool, device: Path = FUSE_DEVICE, conf: Path = FU
         )
     if os.geteuid() == 0:
         return
+    if not os.access(device, os.R_OK | os.W_OK):
+        raise UserError(f"cannot mount, as {device} is not yours to open: ask an administrator for 'chmod 666 {device}'")
     if shutil.which("fusermount3") is None:
         raise UserError("cannot mount as an ordinary user, as 'fusermount3' is missing: install the package fuse3")
     if allow_other and not _allows_other(conf):
@@ -69,7 +71,7 @@ def check_mountpoint(mountpoint: Path) -> None:
 def is_dead(mountpoint: Path) -> bool:
     """True if nobody serves the mount any more."""
     try:
-        os.stat(mountpoint)  # noqa: PTH116 - Path.stat is the same with less to see
+        os.statvfs(mountpoint)  # which the kernel does not answer from its cache, as it may a stat
     except OSError as error:
         return error.errno in {errno.ENOTCONN, errno.ECONNABORTED}
     return False

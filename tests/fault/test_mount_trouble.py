@@ -1,0 +1,116 @@
+"""A mount in trouble: a store that does not answer, and a defect in a handler. The rest goes on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.mount.mounting import Place, needs_fuse
+
+pytestmark = needs_fuse
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@contextmanager
+def worker(place: Place, deadline_s: float) -> Iterator[Callable[[str], object]]:
+    """The mount of a worker; gives the function that tells its store what to do."""
+    orders = place.root / "orders"
+    orders.write_text("serve")
+
+    def order(what: str) -> None:
+        new = place.root / "orders.new"
+        new.write_text(what)
+        new.replace(orders)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.fault.mount_worker", place.mountpoint, orders, str(deadline_s)],
+        env=place.environ,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith(b"ready")
+            yield order
+        finally:
+            order("serve")
+            process.terminate()
+            process.wait(60)
+
+
+def two_versions(place: Place) -> None:
+    for number in range(2):
+        source = place.root / f"source-{number}"
+        source.mkdir()
+        for name in ("one", "two", "three"):
+            (source / name).write_bytes(os.urandom(200_000))
+        place.commit(source)
+
+
+def failing(read: Callable[[], object]) -> int:
+    with pytest.raises(OSError) as caught:
+        read()
+    return caught.value.errno or 0
+
+
+def test_a_stuck_store_gives_eio_while_listing_goes_on(place: Place) -> None:
+    two_versions(place)
+    with worker(place, deadline_s=1.0) as order:
+        versions = place.mountpoint / "data"
+        names = os.listdir(versions / "v0")
+        order("block")
+        with ThreadPoolExecutor(60) as pool:
+            # More readers than there are threads for content: all wait, and none of them keeps others from anything else.
+            reads = [pool.submit(failing, (versions / "v0" / names[i % 3]).read_bytes) for i in range(60)]
+            assert sorted(os.listdir(place.mountpoint)) == [".artfs", "data"]
+            assert sorted(os.listdir(versions / "v0")) == ["one", "three", "two"]
+            (versions / "staging/work").mkdir()
+            (versions / "staging/work/file").write_bytes(b"goes on")
+            assert {read.result() for read in reads} == {errno.EIO}
+        order("serve")
+        assert len((versions / "v0/one").read_bytes()) == 200_000
+        assert "no answer within 1 s" in (place.mountpoint / ".artfs/errors").read_text()
+
+
+def test_a_defect_in_a_handler_gives_eio_and_the_mount_lives_on(place: Place) -> None:
+    two_versions(place)
+    with worker(place, deadline_s=30.0) as order:
+        path = place.mountpoint / "data/v1/one"
+        path.stat()
+        order("break")
+        assert failing(path.read_bytes) == errno.EIO
+        order("serve")
+        assert len(path.read_bytes()) == 200_000
+        assert "a defect of artfs" in (place.mountpoint / ".artfs/errors").read_text()
+        log = (place.config.log_dir / "worker.log").read_text()
+        assert "RuntimeError: nobody expected this" in log
+
+
+def test_a_damaged_pack_gives_eio_with_the_reason(place: Place) -> None:
+    two_versions(place)
+    content = (place.root / "source-0/two").read_bytes()
+    for pack in Path(place.config.data_dir, "objects/packs").rglob("*"):
+        data = pack.read_bytes() if pack.is_file() else b""
+        if (at := data.find(content[1000:1100])) >= 0:
+            pack.chmod(0o644)
+            pack.write_bytes(data[:at] + b"\0" + data[at + 1 :])
+    with place.mounted(expect_errors=True) as mountpoint:
+        assert failing((mountpoint / "data/v0/two").read_bytes) == errno.EIO
+        assert (mountpoint / "data/v0/one").read_bytes() == (place.root / "source-0/one").read_bytes()
+        errors = (mountpoint / ".artfs/errors").read_text()
+        assert "data/v0/two" in errors
+        assert "damaged" in errors
