@@ -28,7 +28,6 @@ from artfs.config import Config
 from artfs.errors import AlreadyExists, ArtfsError, Busy, InternalError, NotFound
 from artfs.mount.host import raise_read_ahead, unmount
 from artfs.mount.mount_info import MountInfo, remove_note, start_of_process, write_note
-from artfs.mount.notify import Notifier
 from artfs.mount.operations import ArtfsOperations
 from artfs.mount.threads import DEFAULT_DEADLINE_S, MOST_TASKS, Threads
 from artfs.repository.open import open_repository
@@ -98,9 +97,10 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
         raise InternalError(f"FUSE refused to mount {request.mountpoint}: {error}{said}") from error
     try:
         write_note(request.config.mounts_dir, info)
-        trio.run(_main, request, operations.notifier, lambda: on_ready(info))
+        trio.run(_main, request, operations, lambda: on_ready(info))
     finally:
-        # False: whoever ended the loop has unmounted, or the mount is taken away here at the latest.
+        operations.notifier.stop()
+        operations.pusher.stop()
         pyfuse3.close(unmount=True)
         for file in operations.handles.open_files():
             file.close()
@@ -153,21 +153,21 @@ def _options(request: MountRequest, target: Target) -> set[str]:
     return options
 
 
-async def _main(request: MountRequest, notifier: Notifier, on_ready: Callable[[], None]) -> None:
+async def _main(request: MountRequest, operations: ArtfsOperations, on_ready: Callable[[], None]) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_unmount_on_signal, request.mountpoint)
-        nursery.start_soon(_say_ready, request.mountpoint, on_ready)
-        notifier.start()
+        nursery.start_soon(_say_ready, request.mountpoint, operations, on_ready)
+        operations.notifier.start()
         await pyfuse3.main(min_tasks=4, max_tasks=MOST_TASKS)
-        notifier.stop()
         nursery.cancel_scope.cancel()
 
 
-async def _say_ready(mountpoint: Path, on_ready: Callable[[], None]) -> None:
+async def _say_ready(mountpoint: Path, operations: ArtfsOperations, on_ready: Callable[[], None]) -> None:
     """Ready is when the mount answers."""
     await trio.to_thread.run_sync(os.stat, mountpoint)
     if not await trio.to_thread.run_sync(raise_read_ahead, mountpoint, READ_AHEAD_KB):
-        logger.info("read-ahead stays as it is: raising it takes root")
+        logger.info("read-ahead stays as it is, as raising it takes root: content is pushed into the page cache instead")
+        operations.pusher.start()
     logger.info("serving %s", mountpoint)
     await trio.to_thread.run_sync(on_ready)
 

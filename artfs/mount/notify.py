@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 #: Longest wait. Should the kernel hold the lock after all, we answer and it goes on.
 _PATIENCE_S = 0.25
+_STOPPING_S = 2.0
 
 
 class Notifier:
@@ -33,6 +34,7 @@ class Notifier:
     def __init__(self, inodes: InodeTable) -> None:
         self._inodes = inodes
         self._token: trio.lowlevel.TrioToken | None = None
+        self._thread: threading.Thread | None = None
         self._queue: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
         self._waiting: Counter[int] = Counter()
         self._events: dict[int, trio.Event] = {}
@@ -41,12 +43,15 @@ class Notifier:
         """From now on there is an event loop; called on it."""
         self._token = trio.lowlevel.current_trio_token()
         # A daemon thread: one that waits for a lock of the kernel must not keep the process from ending.
-        threading.Thread(target=self._work, args=(self._token,), name="artfs-notify", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, args=(self._token,), name="artfs-notify", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
-        """The thread ends when it comes to it."""
+        """Tell nothing more. What is being told ends first: the session must not go away under it."""
         self._token = None
         self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join(_STOPPING_S)
 
     def moved(self, artifact: ArtifactName, names: Iterable[str]) -> None:
         """The names in the directory of `artifact` moved. Does not wait."""

@@ -22,7 +22,8 @@ from artfs.model.names import MAX_NAME_BYTES
 from artfs.mount.guard import guard
 from artfs.mount.handles import HandleTable, OpenListing
 from artfs.mount.notify import Notifier
-from artfs.mount.replies import asked_changes, make_reply, missing_reply, reply_of
+from artfs.mount.push import PagePusher
+from artfs.mount.replies import asked_changes, dot_reply, make_reply, missing_reply, reply_of
 from artfs.mount.threads import Threads
 from artfs.vfs.artifact_nodes import ArtifactDirectory
 from artfs.vfs.attributes import Attributes
@@ -48,6 +49,7 @@ class ArtfsOperations(pyfuse3.Operations):
         self.inodes = InodeTable(root)
         self.handles = HandleTable()
         self.notifier = Notifier(self.inodes)
+        self.pusher = PagePusher()
         scene.moved_listeners.append(self.notifier.moved)
         self._listings = Listings()
 
@@ -206,7 +208,10 @@ class ArtfsOperations(pyfuse3.Operations):
     @guard
     async def read(self, fh: int, off: int, size: int) -> bytes:
         if HandleTable.is_inode(fh):
-            return await self.threads.read(self._node(fh).read, off, size)
+            node = self._node(fh)
+            if isinstance(node, VersionFile):
+                self.pusher.note(fh, node, off, size)
+            return await self.threads.read(node.read, off, size)
         return await self.threads.read(self.handles.file(fh).read, off, size)
 
     @guard
@@ -240,19 +245,21 @@ class ArtfsOperations(pyfuse3.Operations):
     @guard
     async def readdir(self, fh: int, start_id: int, token: ReaddirToken) -> None:
         if HandleTable.is_inode(fh):
-            rows = (await self._listing(self._node(fh))).rows
-            ino = fh
-        else:
-            listing = self.handles.listing(fh)
-            rows, inode = listing.listed, self.inodes.find(listing.node.key)
-            ino = inode.ino if inode else ROOT_INO
-        for index in range(start_id, 2 + len(rows)):
-            if index < 2:
-                # The kernel takes no lookup count for these two, and looks at nothing but the number.
-                if not pyfuse3.readdir_reply(token, b"." * (index + 1), _dot_reply(ino), index + 1):
+            listing = await self._listing(self._node(fh))
+            if self._reply_dots(token, fh, start_id):
+                self._reply_immutable(token, listing, max(start_id - 2, 0))
+            return
+        opened = self.handles.listing(fh)
+        inode = self.inodes.find(opened.node.key)
+        if self._reply_dots(token, inode.ino if inode else ROOT_INO, start_id):
+            for index, row in enumerate(opened.listed[max(start_id - 2, 0) :], max(start_id, 2)):
+                if not self._reply_row(token, row, index + 1):
                     return
-            elif not self._reply_row(token, rows[index - 2], index + 1):
-                return
+
+    @staticmethod
+    def _reply_dots(token: ReaddirToken, ino: int, start_id: int) -> bool:
+        """`.` and `..`, of which the kernel takes no lookup count and looks at nothing but the kind."""
+        return all(pyfuse3.readdir_reply(token, b"." * (index + 1), dot_reply(ino), index + 1) for index in range(start_id, 2))
 
     def _reply_row(self, token: ReaddirToken, row: Listed, next_id: int) -> bool:
         inode = self.inodes.admit(row.node)
@@ -260,6 +267,21 @@ class ArtfsOperations(pyfuse3.Operations):
         if not fits:
             self.inodes.forget([(inode.ino, 1)])
         return fits
+
+    def _reply_immutable(self, token: ReaddirToken, listing: Listing, start: int) -> None:
+        """The same for what never changes, where it is worth to be quick: each entry keeps its inode while the kernel knows it."""
+        reply, names, inodes = pyfuse3.readdir_reply, listing.names, listing.inodes
+        for index in range(start, len(names)):
+            inode = inodes[index]
+            if inode is None or inode.lookups <= 0:
+                row = listing.rows[index]
+                inode = inodes[index] = self.inodes.admit(row.node)
+                reply_of(inode, row.attributes)
+            else:
+                inode.lookups += 1
+            if not reply(token, names[index], inode.reply, index + 3):
+                self.inodes.forget([(inode.ino, 1)])
+                return
 
     async def _listing(self, node: Node) -> Listing:
         key = node.key
@@ -287,13 +309,6 @@ class ArtfsOperations(pyfuse3.Operations):
 
 def _text(name: bytes) -> str:
     return os.fsdecode(name)
-
-
-def _dot_reply(ino: int) -> EntryAttributes:
-    reply = EntryAttributes()
-    reply.st_ino = ino
-    reply.st_mode = stat.S_IFDIR
-    return reply
 
 
 def _discard_opened(file: OpenFile | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import pyfuse3
 
@@ -48,6 +49,14 @@ def missing_reply(timeout_s: float) -> pyfuse3.EntryAttributes:
     reply = pyfuse3.EntryAttributes()
     reply.st_ino = 0
     reply.entry_timeout = timeout_s
+    return reply
+
+
+def dot_reply(ino: int) -> pyfuse3.EntryAttributes:
+    """`.` or `..` in a listing."""
+    reply = pyfuse3.EntryAttributes()
+    reply.st_ino = ino
+    reply.st_mode = stat.S_IFDIR
     return reply
 
 

@@ -9,6 +9,7 @@ again, so that no generation is needed.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from typing import Any
 
 from artfs.vfs.node import Node
 
@@ -24,7 +25,7 @@ class Inode:
         self.ino = ino
         self.node = node
         self.lookups = 0
-        self.reply: object = None
+        self.reply: Any = None
 
 
 class InodeTable:

@@ -5,10 +5,12 @@ Bounded by the number of entries in all. Not thread-safe: the event loop's threa
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from artfs.vfs.inodes import Inode
 from artfs.vfs.node import Listed
 
 #: About 100 MB at the most.
@@ -17,10 +19,12 @@ MOST_LISTED = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A directory's children in order, and by name."""
+    """A directory's children in order and by name, and what readdir needs of each: its encoded name and the inode it had last."""
 
     rows: Sequence[Listed]
     by_name: Mapping[str, Listed]
+    names: Sequence[bytes]
+    inodes: list[Inode | None]
 
 
 class Listings:
@@ -39,7 +43,8 @@ class Listings:
 
     def put(self, key: Hashable, rows: Sequence[Listed]) -> Listing:
         """Keep the listing of the directory with that key."""
-        listing = Listing(rows, {row.name: row for row in rows})
+        names = [os.fsencode(row.name) for row in rows]
+        listing = Listing(rows, {row.name: row for row in rows}, names, [None] * len(rows))
         if key not in self._kept and len(rows) <= self._most:
             self._kept[key] = listing
             self._count += len(rows)

@@ -26,8 +26,11 @@ def main() -> None:
         staging = mountpoint / "data/staging/work"
         staging.mkdir()
         (staging / "a").write_bytes(b"mine")
+        large = os.urandom(1 << 20) * 24
+        (staging / "large").write_bytes(large)
         os.rename(staging, mountpoint / "data/best")
         seen["content"] = (mountpoint / "data/best/a").read_text()
+        seen["large"] = (mountpoint / "data/best/large").read_bytes() == large
         seen["owner"] = (mountpoint / "data/best/a").stat().st_uid
         try:
             (mountpoint / "data/best/a").write_bytes(b"x")

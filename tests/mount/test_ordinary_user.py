@@ -68,6 +68,7 @@ def test_an_ordinary_user_mounts_commits_and_unmounts(tmp_path: Path) -> None:
     finally:
         shutil.rmtree(home)
     assert seen["uid"] == seen["owner"] == UID
+    assert seen["large"], "what is pushed into the page cache must be what is read"
     # The permission bits stop an ordinary user before the read-only tree does.
     assert (seen["content"], seen["write"], seen["type"], seen["left"]) == ("mine", "EACCES", "fuse.artfs", [])
     assert "user_allow_other" in seen.get("allow_other", "user_allow_other")
