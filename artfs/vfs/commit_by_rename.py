@@ -4,7 +4,7 @@ The first attempt is answered with ESTALE, on which the kernel tries again: betw
 while it holds no lock, and keeps no name of the artifact until they have moved. So whoever comes after rename(2) sees what is.
 
 The staging directory is gone afterwards, and only then (I6). The kernel moves the staging directory's dentry to the new name; as
-that dentry has a timeout of 0, the next use of the name looks it up and finds the version. Any thread.
+that dentry has a timeout of 0 by then, the next use of the name looks it up and finds the version. Any thread.
 """
 
 from __future__ import annotations

@@ -30,14 +30,15 @@ def open_scene(
     """The scene of a mount of `target`, and its root. Raises NotFound for an artifact or version that is not there."""
     config = repository.config
     config.staging_dir.mkdir(parents=True, exist_ok=True)
+    views = Views(repository)
     scene = Scene(
         repository=repository,
         target=target,
         status=MountStatus(repository, facts or {}),
         touched=TouchedVersions(repository, run_id),
-        staged=StagedTrees(StagingStore(config.staging_dir, repository)),
+        staged=StagedTrees(StagingStore(config.staging_dir, repository), views),
         new_artifacts=NewArtifacts(config.staging_dir, target.entity, target.project),
-        views=Views(repository),
+        views=views,
         read_only=read_only,
     )
     return scene, _open_root(scene, target)

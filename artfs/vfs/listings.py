@@ -1,6 +1,7 @@
 """Listings of version directories, kept while there is room, as they never change.
 
-Bounded by the number of entries in all. Not thread-safe: the event loop's thread only.
+Bounded by the number of entries in all, but the last listing stays whatever its size: the kernel comes back for it piece by
+piece. Not thread-safe: the event loop's thread only.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ class Listings:
         """Keep the listing of the directory with that key."""
         names = [os.fsencode(row.name) for row in rows]
         listing = Listing(rows, {row.name: row for row in rows}, names, [None] * len(rows))
-        if key not in self._kept and len(rows) <= self._most:
+        if key not in self._kept:
             self._kept[key] = listing
             self._count += len(rows)
-            while self._count > self._most:
+            while self._count > self._most and len(self._kept) > 1:
                 _, oldest = self._kept.popitem(last=False)
                 self._count -= len(oldest.rows)
         return listing

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from artfs.model.entry import Kind
-from artfs.vfs.attributes import MOVABLE_S, NEVER_S, Attributes, Changes
+from artfs.vfs.attributes import MOVABLE_S, Attributes, Changes
 from artfs.vfs.node import Listed, Node, OpenFile, os_error
 from artfs.vfs.staged_file import StagedFile
 from artfs.vfs.staged_tree import OpenItem, StagedItem, StagedTree
@@ -64,7 +64,7 @@ class StagedNode(Node):
 
     def show(self, status: StagedStat) -> Attributes:
         # After a commit by rename(2) the kernel has the staging directory's inode under the new name: it must ask again at once.
-        entry_timeout_s = NEVER_S if self.item.paths == [""] else MOVABLE_S
+        entry_timeout_s = self.tree.name_timeout_s() if self.item.paths == [""] else MOVABLE_S
         return Attributes(
             status.mode,
             status.size,

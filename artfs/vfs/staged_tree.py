@@ -24,6 +24,7 @@ from artfs.vfs.attributes import Changes
 from artfs.vfs.gate import PathGate
 from artfs.vfs.staging.directory import StagingDirectory
 from artfs.vfs.staging.stat import StagedStat
+from artfs.vfs.views import Views
 
 _SERIALS = itertools.count()
 #: How long a commit waits for files that are being closed: the kernel tells the last close after close(2) has returned.
@@ -58,7 +59,8 @@ class StagedItem:
 class StagedTree:
     """One staging directory. `name` and `directory` change when it is renamed."""
 
-    def __init__(self, directory: StagingDirectory, artifact: ArtifactName, name: str) -> None:
+    def __init__(self, directory: StagingDirectory, artifact: ArtifactName, name: str, views: Views) -> None:
+        self._views = views
         self.directory = directory
         self.artifact = artifact
         self.name = name
@@ -71,6 +73,10 @@ class StagedTree:
         self._writers_changed = threading.Condition()
         self._writers = 0
         self._committing = False
+
+    def name_timeout_s(self) -> float:
+        """How long the kernel may believe in the name of the staging directory: not at all while a commit is about to move it."""
+        return self._views.name_timeout_s(self.artifact)
 
     # items
 

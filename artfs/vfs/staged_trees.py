@@ -8,13 +8,15 @@ from artfs.model.names import ArtifactName
 from artfs.model.records import VersionRecord
 from artfs.vfs.staged_tree import StagedTree
 from artfs.vfs.staging.store import StagingStore
+from artfs.vfs.views import Views
 
 
 class StagedTrees:
     """Trees by artifact and name."""
 
-    def __init__(self, store: StagingStore) -> None:
+    def __init__(self, store: StagingStore, views: Views) -> None:
         self.store = store
+        self._views = views
         self._lock = threading.Lock()
         self._trees: dict[tuple[ArtifactName, str], StagedTree] = {}
 
@@ -25,7 +27,7 @@ class StagedTrees:
             tree = self._trees.get((artifact, name))
             if tree is None or tree.directory is not directory:
                 # Removed and made again, by this mount or by somebody else: what was open in the old one stays with the old tree.
-                tree = self._trees[artifact, name] = StagedTree(directory, artifact, name)
+                tree = self._trees[artifact, name] = StagedTree(directory, artifact, name, self._views)
             return tree
 
     def create(self, artifact: ArtifactName, name: str, base: VersionRecord | None = None) -> StagedTree:

@@ -6,7 +6,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,11 +52,11 @@ def worker(place: Place, deadline_s: float) -> Iterator[Callable[[str], object]]
             process.wait(60)
 
 
-def two_versions(place: Place) -> None:
+def two_versions(place: Place, names: Sequence[str] = ("one", "two", "three")) -> None:
     for number in range(2):
         source = place.root / f"source-{number}"
         source.mkdir()
-        for name in ("one", "two", "three"):
+        for name in names:
             (source / name).write_bytes(os.urandom(200_000))
         place.commit(source)
 
@@ -68,16 +68,17 @@ def failing(read: Callable[[], object]) -> int:
 
 
 def test_a_stuck_store_gives_eio_while_listing_goes_on(place: Place) -> None:
-    two_versions(place)
+    # More readers than there are threads for content: all wait, and none of them keeps others from anything else.
+    names = ["one", *(f"file-{number}" for number in range(40))]
+    two_versions(place, names)
     with worker(place, deadline_s=1.0) as order:
         versions = place.mountpoint / "data"
-        names = os.listdir(versions / "v0")
+        assert len(os.listdir(versions / "v0")) == len(names)
         order("block")
-        with ThreadPoolExecutor(60) as pool:
-            # More readers than there are threads for content: all wait, and none of them keeps others from anything else.
-            reads = [pool.submit(failing, (versions / "v0" / names[i % 3]).read_bytes) for i in range(60)]
+        with ThreadPoolExecutor(len(names)) as pool:
+            reads = [pool.submit(failing, (versions / "v0" / name).read_bytes) for name in names]
             assert sorted(os.listdir(place.mountpoint)) == [".artfs", "data"]
-            assert sorted(os.listdir(versions / "v0")) == ["one", "three", "two"]
+            assert sorted(os.listdir(versions / "v0")) == sorted(names)
             (versions / "staging/work").mkdir()
             (versions / "staging/work/file").write_bytes(b"goes on")
             assert {read.result() for read in reads} == {errno.EIO}
