@@ -39,6 +39,8 @@ _COUNT = struct.Struct("<I")
 _RECORD = struct.Struct("<32sIH")
 _HEAD = struct.Struct("<II16s")
 TRAILER_SIZE = _HEAD.size + DIGEST_SIZE + len(MAGIC)
+#: Footer and trailer of a pack of MAX_CHUNKS chunks.
+MAX_FOOTER_SIZE = _COUNT.size + MAX_CHUNKS * _RECORD.size + TRAILER_SIZE
 _SIZE_BITS = 24
 _SIZE_MASK = (1 << _SIZE_BITS) - 1
 #: Read at once from a pack's end: the footer of a usual pack is about 20 KB.
@@ -78,8 +80,7 @@ def _check_trailer(key: str, pack: PackId, trailer: bytes, size: int) -> int:
         raise IntegrityError(f"{key} has format {version}; this artfs reads format {FORMAT}")
     if found != pack:
         raise IntegrityError(f"{key} holds another pack, {pack_key(PackId(found))}")
-    most = _COUNT.size + MAX_CHUNKS * _RECORD.size
-    if not _COUNT.size <= footer_size <= min(most, size - TRAILER_SIZE):
+    if not _COUNT.size <= footer_size <= min(MAX_FOOTER_SIZE, size) - TRAILER_SIZE:
         raise IntegrityError(f"{key} claims a footer of {footer_size} bytes")
     return int(footer_size)
 

@@ -1,11 +1,9 @@
 """Chunks into packs into the object store.
 
-Chunks wait in memory until their pack is full; it is put by a background thread while the next one fills. At most two are on their
-way, so a writer holds at most three packs: who adds faster than the store takes waits in `add`. A pack is durable before
-`on_durable` tells about it (I1). One caller at a time: a writer has no lock, only the background threads beside it, which touch
-nothing of its state but their own future.
-
-Chunks passed as bytes or read-only memory are held, not copied; writable memory is copied, as its owner may use it again.
+Chunks are copied into the buffer of their pack; a full one is put by a background thread while the next one fills. At most two are
+on their way, so a writer has at most three buffers, which it fills again and again: who adds faster than the store takes waits in
+`add`. A pack is durable before `on_durable` tells about it (I1). One caller at a time: a writer has no lock, only the background
+threads beside it, which touch nothing of its state but their own future; a buffer comes back as that future's result.
 """
 
 from __future__ import annotations
@@ -13,16 +11,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 from typing_extensions import Buffer
 
-from artfs.chunks.pack import MAX_CHUNKS, TARGET_SIZE, encode_footer
+from artfs.chunks.pack import MAX_CHUNKS, MAX_FOOTER_SIZE, TARGET_SIZE, encode_footer
+from artfs.chunks.pack_buffer import PackBuffer
 from artfs.errors import InternalError
 from artfs.model.digest import Digest
 from artfs.model.entry import MAX_CHUNK_SIZE, ChunkRef, PackId, pack_key
 from artfs.objectstore.protocol import ObjectStore
 
 _IN_FLIGHT = 2
+
+
+class _Pack(NamedTuple):
+    """A pack that is filling or on its way."""
+
+    id: PackId
+    refs: list[ChunkRef]
+    buffer: PackBuffer
 
 
 class PackWriter:
@@ -43,31 +51,29 @@ class PackWriter:
         self._next_id = next_id
         self._on_durable = on_durable
         self._target_size = target_size
-        self._pack: PackId | None = None
-        self._refs: list[ChunkRef] = []
-        self._pieces: list[Buffer] = []
-        self._size = 0
+        self._pack: _Pack | None = None
+        self._free: list[PackBuffer] = []
         self._threads: ThreadPoolExecutor | None = None
-        self._in_flight: deque[Future[None]] = deque()
+        self._in_flight: deque[Future[PackBuffer]] = deque()
         self._error: BaseException | None = None
 
     def add(self, digest: Digest, size: int, stored: Buffer) -> ChunkRef:
         """Put a chunk into the pack that is filling; `stored` is what `encode_chunk` made of its `size` plain bytes.
 
-        The reference may be used at once in what is itself written later, but is good only when `flush` has returned.
+        The reference may be used at once in what is itself written later, but is good only when `flush` has returned. The bytes
+        are copied: their memory is the caller's again.
         """
         self._check()
         view = memoryview(stored)
         if not 0 < view.nbytes <= size <= MAX_CHUNK_SIZE:
             raise InternalError(f"a chunk of {size} bytes that takes {view.nbytes} fits into no pack")
         if self._pack is None:
-            self._pack = self._next_id()
-        piece = view if view.readonly else bytes(view)
-        ref = ChunkRef(digest, size, self._pack, self._size, view.nbytes)
-        self._refs.append(ref)
-        self._pieces.append(piece)
-        self._size += view.nbytes
-        if self._size >= self._target_size or len(self._refs) >= MAX_CHUNKS:
+            self._pack = _Pack(self._next_id(), [], self._take_buffer())
+        buffer = self._pack.buffer
+        ref = ChunkRef(digest, size, self._pack.id, buffer.size, view.nbytes)
+        self._pack.refs.append(ref)
+        buffer.append(view)
+        if buffer.size >= self._target_size or len(self._pack.refs) >= MAX_CHUNKS:
             self._start_put()
         return ref
 
@@ -75,8 +81,9 @@ class PackWriter:
         """Returns when everything added is durable and `on_durable` was told; raises the first error there was."""
         self._check()
         try:
-            if self._pack is not None:
-                self._finish_pack(self._take_pack())
+            pack, self._pack = self._pack, None
+            if pack is not None:
+                self._put(pack)
         except BaseException as error:
             self._error = error
             raise
@@ -86,7 +93,7 @@ class PackWriter:
 
     def discard(self) -> None:
         """Forget what waits and wait for what is on its way; what is stored already is left for gc. Raises nothing."""
-        self._take_pack()
+        self._pack = None
         self._stop_threads()
 
     def _check(self) -> None:
@@ -96,9 +103,18 @@ class PackWriter:
             raise self._error
 
     def _reap(self) -> None:
-        error = self._in_flight.popleft().exception()
-        if error is not None and self._error is None:
+        put = self._in_flight.popleft()
+        error = put.exception()
+        if error is None:
+            self._free.append(put.result())
+        elif self._error is None:
             self._error = error
+
+    def _take_buffer(self) -> PackBuffer:
+        if self._free:
+            return self._free.pop()
+        # A pack is full once it has reached its target, which its last chunk may exceed by all but a byte.
+        return PackBuffer(self._target_size + MAX_CHUNK_SIZE + MAX_FOOTER_SIZE)
 
     def _start_put(self) -> None:
         while len(self._in_flight) >= _IN_FLIGHT:
@@ -106,22 +122,17 @@ class PackWriter:
         self._check()
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="artfs-put-pack")
-        self._in_flight.append(self._threads.submit(self._finish_pack, self._take_pack()))
+        pack, self._pack = self._pack, None
+        if pack is not None:
+            self._in_flight.append(self._threads.submit(self._put, pack))
 
-    def _take_pack(self) -> tuple[PackId | None, list[ChunkRef], list[Buffer], int]:
-        taken = self._pack, self._refs, self._pieces, self._size
-        self._pack, self._refs, self._pieces, self._size = None, [], [], 0
-        return taken
-
-    def _finish_pack(self, taken: tuple[PackId | None, list[ChunkRef], list[Buffer], int]) -> None:
-        pack, refs, pieces, size = taken
-        if pack is None:
-            return
-        footer = encode_footer(pack, refs)
-        self._objects.put(pack_key(pack), [*pieces, footer])
-        pieces.clear()
+    def _put(self, pack: _Pack) -> PackBuffer:
+        pack.buffer.append(encode_footer(pack.id, pack.refs))
+        self._objects.put(pack_key(pack.id), [pack.buffer.filled])
         # Told only now: a row must never name a pack that a power cut can take away (I1).
-        self._on_durable(pack, size + len(footer), refs)
+        self._on_durable(pack.id, pack.buffer.size, pack.refs)
+        pack.buffer.clear()
+        return pack.buffer
 
     def _stop_threads(self) -> None:
         while self._in_flight:
@@ -129,3 +140,4 @@ class PackWriter:
         if self._threads is not None:
             self._threads.shutdown()
             self._threads = None
+        self._free.clear()

@@ -8,6 +8,8 @@ newly made above it: a crash between any two steps leaves the object whole or no
 cannot take it away. What a dead process left in `.incoming` is removed at the first `put` of the next: the lock tells the dead from
 the living, across containers and hosts too, where a process number would not.
 
+The bytes of a large object go past the page cache where that can be had (`file_system.write_all`).
+
 It does not verify: that is done for each chunk above it (I3). All methods may be called from any thread and from many processes.
 """
 

@@ -31,7 +31,8 @@ class ObjectStore(Protocol):
         """Store the pieces of `data`, one after the other, as one object.
 
         Atomic: readers see nothing or all. Durable: when it returns, the object survives a power cut. After an error nothing is
-        visible under the key that was not before. Racing puts of one key leave the bytes of one of them.
+        visible under the key that was not before. Racing puts of one key leave the bytes of one of them. The memory of `data` is
+        the caller's again when it returns or raises.
         """
         ...
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import mmap
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from typing_extensions import Buffer
 
 from artfs.errors import StoreFull, StoreUnavailable
+from artfs.objectstore.file_system import DIRECT_FROM
 from artfs.objectstore.local import INCOMING, LocalStore
+from tests.unit.content.made_bytes import noise
 from tests.unit.objectstore.recording_file_system import Died, RecordingFileSystem
 
 OLD = b"what was there before"
@@ -20,6 +27,27 @@ def steps_of_a_put(root: Path) -> list[tuple[str, str]]:
     recorded = RecordingFileSystem()
     LocalStore(root, file_system=recorded).put("packs/aa/01", DATA)
     return recorded.calls
+
+
+class DirectWrites(RecordingFileSystem):
+    """Records how much each write took, and whether it went past the page cache; takes `allowed` such writes of 1 MiB at most."""
+
+    def __init__(self, allowed: int | None = None) -> None:
+        super().__init__()
+        self.sizes: list[tuple[int, bool]] = []
+        self._allowed = allowed
+
+    def writev(self, fd: int, buffers: Sequence[Buffer], /) -> int:
+        is_direct = bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT)
+        pieces = [memoryview(piece) for piece in buffers]
+        if is_direct and self._allowed is not None:
+            if not self._allowed:
+                raise OSError(errno.EINVAL, "Invalid argument")
+            self._allowed -= 1
+            pieces = [pieces[0][:DIRECT_FROM]]
+        written = os.writev(fd, pieces)
+        self.sizes.append((written, is_direct))
+        return written
 
 
 def files_below(root: Path) -> list[str]:
@@ -145,3 +173,52 @@ def test_a_delete_that_dies_at_any_step_is_finished_by_the_next(tmp_path: Path) 
             LocalStore(root, file_system=RecordingFileSystem(stop_at=step)).delete("packs/aa/01")
         LocalStore(root).delete("packs/aa/01")
         assert not (root / "packs").exists()
+
+
+def aligned(data: bytes) -> memoryview:
+    """`data` where the memory of a pack begins: on a page."""
+    memory = memoryview(mmap.mmap(-1, len(data)))
+    memory[:] = data
+    return memory
+
+
+@pytest.mark.parametrize("size", [DIRECT_FROM - 1, DIRECT_FROM, DIRECT_FROM + 1, DIRECT_FROM + 4096, 3 * DIRECT_FROM + 4095])
+def test_large_objects_come_back_wherever_their_memory_begins_and_ends(tmp_path: Path, size: int) -> None:
+    data = noise(size)
+    pieces: list[Buffer] = [data, aligned(data), aligned(b"x" + data)[1:], bytearray(data)]
+    for number, piece in enumerate(pieces):
+        for key, file_system in ((f"{number}/whole", os), (f"{number}/halves", RecordingFileSystem())):
+            LocalStore(tmp_path, file_system=file_system).put(key, [piece, b"", b"tail"])
+            assert LocalStore(tmp_path).get(key) == data + b"tail"
+
+
+def test_a_large_object_is_written_past_the_page_cache_up_to_its_last_sector(tmp_path: Path) -> None:
+    written = DirectWrites()
+    LocalStore(tmp_path, file_system=written).put("large", [aligned(noise(DIRECT_FROM + 5))])
+    assert written.sizes in ([(DIRECT_FROM, True), (5, False)], [(DIRECT_FROM + 5, False)])  # tmpfs may know no direct writes
+
+
+def test_a_disk_that_refuses_direct_writes_midway_gets_the_rest_through_the_page_cache(tmp_path: Path) -> None:
+    data = noise(3 * DIRECT_FROM)
+    for allowed in range(3):
+        refusing = DirectWrites(allowed)
+        LocalStore(tmp_path, file_system=refusing).put(f"{allowed}", [aligned(data)])
+        assert LocalStore(tmp_path).get(f"{allowed}") == data
+        assert refusing.sizes[-1][1] is False
+
+
+def test_an_object_of_a_megabyte_is_whole_or_not_there_at_any_step(tmp_path: Path) -> None:
+    data: list[Buffer] = [aligned(noise(DIRECT_FROM + 100)), b"tail"]
+    step = 0
+    while True:
+        dying = LocalStore(tmp_path / str(step), file_system=RecordingFileSystem(stop_at=step))
+        try:
+            dying.put("packs/aa/01", data)
+        except Died:
+            pass
+        else:
+            break
+        survivor = LocalStore(tmp_path / str(step))
+        assert not survivor.has("packs/aa/01") or survivor.get("packs/aa/01") == b"".join(data)
+        step += 1
+    assert step > 20
