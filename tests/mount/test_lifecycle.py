@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from artfs.errors import Busy, NotFound, UserError
 from artfs.mount.control import find_mount, list_mounts, start_mount, stop_mount
 from artfs.mount.host import check_fuse
 from artfs.mount.mount_info import mounted_targets
+from tests.mount.conftest import make_source
 from tests.mount.mounting import Place, eventually, needs_fuse, stop
 
 pytestmark = needs_fuse
@@ -145,3 +148,18 @@ def test_a_version_can_be_bind_mounted_alone(place: Place, source: Path) -> None
             assert (place.root / "bind/readme.txt").read_bytes() == (source / "readme.txt").read_bytes()
         finally:
             subprocess.run(["umount", place.root / "bind"], check=True)
+
+
+def test_others_may_look_only_when_they_are_allowed_to() -> None:
+    if os.geteuid() or shutil.which("setpriv") is None:
+        pytest.skip("becoming another user takes root")
+    with tempfile.TemporaryDirectory(prefix="artfs-others-") as folder:
+        os.chmod(folder, 0o755)
+        place = Place(Path(folder))
+        make_source(place.root / "source")
+        place.commit(place.root / "source")
+        for allow_other in (False, True):
+            with place.mounted(allow_other=allow_other) as mountpoint:
+                command = ["setpriv", "--reuid", "65534", "--clear-groups", "cat", mountpoint / "data/v0/readme.txt"]
+                done = subprocess.run(command, capture_output=True, check=False)
+                assert (done.returncode == 0) is allow_other, done.stderr
