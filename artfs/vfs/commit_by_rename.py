@@ -62,6 +62,9 @@ def _commit(place: ArtifactPlace, staging: str, new_name: str, number: int | Non
     aliases = (new_name,) if number is None and new_name != LATEST else ()
     options = StagingOptions(aliases=aliases, type=_type_of_new(place, staging))
     tree = scene.staged.get(artifact, staging)
+    base = tree.directory.base
+    if base is not None and scene.touched.is_new(base.record):
+        scene.touched.record(base.record)  # what a run edits, it has used
     with tree.without_writers():
         outcome = commit_staging(scene.repository, tree.directory, options, run_id=scene.touched.run_id, expected_number=number)
     scene.staged.drop(artifact, staging)

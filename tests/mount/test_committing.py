@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from artfs.repository.open import open_repository
+from artfs.vfs.staging.store import StagingStore
 from tests.mount.conftest import FILES, make_source
 from tests.mount.mounting import Mounted, Place, eventually, needs_fuse
 
@@ -277,4 +279,12 @@ def test_a_run_gets_what_it_read_and_committed(place: Place, source: Path) -> No
         assert [run["id"] for run in told["consumers"]] == ["train-7"]
         told = json.loads((mountpoint / "data/.artfs/v1.json").read_text())
         assert told["producer"]["id"] == "train-7"
+        with open_repository(place.config) as repository:
+            store = StagingStore(place.config.staging_dir, repository)
+            store.create(place.artifact("unread"), "edit", place.resolve("unread", "v0"))
+            store.close()
         assert json.loads((mountpoint / "unread/.artfs/v0.json").read_text())["consumers"] == []
+        (mountpoint / "unread/staging/edit/more").write_bytes(b"x")
+        os.rename(mountpoint / "unread/staging/edit", mountpoint / "unread/best")
+        told = json.loads((mountpoint / "unread/.artfs/v0.json").read_text())
+        assert [run["id"] for run in told["consumers"]] == ["train-7"], "what a run edits, it has used"
