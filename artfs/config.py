@@ -19,7 +19,7 @@ import getpass
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,34 +68,37 @@ class Config:
         return self.cache_dir / "memo"
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A setting as somebody said it, and the words that tell where."""
+
+    value: Any
+    where: str
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder of artfs's own, and what is missing above it, for its owner alone. One that is there stays as it is."""
+    if not folder.is_dir():
+        make_private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def load_config(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Config:
     """Read the settings. `flags` are what the caller was told explicitly (None values are not said)."""
     environ = os.environ if environ is None else environ
     config_dir, data_dir, cache_dir, state_dir = _folders(environ)
-    said = {
-        **_read_file(config_dir / "config.toml"),
-        **{name: environ[f"ARTFS_{name.upper()}"] for name in _SETTINGS if environ.get(f"ARTFS_{name.upper()}")},
-        **{name: value for name, value in (flags or {}).items() if value is not None},
-    }
-    unknown = sorted(set(said) - set(_SETTINGS))
-    if unknown:
-        raise ConfigNotValid(f"unknown setting {unknown[0]!r}: the settings are {', '.join(_SETTINGS)}")
-    try:
-        return Config(
-            entity=check_entity(str(said.get("entity") or _login_name())),
-            project=check_project(str(said.get("project") or DEFAULT_PROJECT)),
-            registry=str(said.get("registry") or f"sqlite:///{data_dir}/registry.sqlite"),
-            objects=str(said.get("objects") or f"file://{data_dir}/objects"),
-            run_id=str(said["run_id"]) if said.get("run_id") else None,
-            memory=parse_size(str(said.get("memory") or DEFAULT_MEMORY)),
-            data_dir=data_dir,
-            cache_dir=cache_dir,
-            state_dir=state_dir,
-        )
-    except ConfigNotValid:
-        raise
-    except UserError as error:
-        raise ConfigNotValid(f"a setting cannot be used: {error}") from error
+    said = _read_settings(config_dir / "config.toml", environ, flags or {})
+    return Config(
+        entity=_checked("entity", said, check_entity) or check_entity(_login_name()),
+        project=_checked("project", said, check_project) or DEFAULT_PROJECT,
+        registry=_checked("registry", said) or f"sqlite:///{data_dir}/registry.sqlite",
+        objects=_checked("objects", said) or f"file://{data_dir}/objects",
+        run_id=_checked("run_id", said),
+        memory=parse_size(_checked("memory", said, _check_size) or DEFAULT_MEMORY),
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        state_dir=state_dir,
+    )
 
 
 def parse_size(text: str) -> int:
@@ -110,12 +113,44 @@ def parse_size(text: str) -> int:
     return int(number) * factor
 
 
+def _check_size(text: str) -> str:
+    parse_size(text)
+    return text
+
+
 def _folders(environ: Mapping[str, str]) -> tuple[Path, Path, Path, Path]:
     if home := environ.get("ARTFS_HOME"):
         root = Path(home).expanduser().absolute()
         return root, root / "data", root / "cache", root / "state"
     dirs = PlatformDirs("artfs", appauthor=False)
     return dirs.user_config_path, dirs.user_data_path, dirs.user_cache_path, dirs.user_state_path
+
+
+def _read_settings(path: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> dict[str, _Said]:
+    """What was said, by setting: the strongest source of each."""
+    said = {name: _Said(value, f"in {path}") for name, value in _read_file(path).items()}
+    if unknown := sorted(set(said) - set(_SETTINGS)):
+        raise ConfigNotValid(f"unknown setting {unknown[0]!r} in {path}: the settings are {', '.join(_SETTINGS)}")
+    for name in _SETTINGS:
+        variable = f"ARTFS_{name.upper()}"
+        if environ.get(variable):
+            said[name] = _Said(environ[variable], f"in the variable {variable}")
+        if flags.get(name) is not None:
+            said[name] = _Said(flags[name], "that was given")
+    return said
+
+
+def _checked(name: str, said: Mapping[str, _Said], check: Callable[[str], str] = str) -> str | None:
+    """The value of a setting, or None where it is not said or empty."""
+    if name not in said or said[name].value in ("", None):
+        return None
+    value, where = said[name].value, said[name].where
+    try:
+        if not isinstance(value, (str, int)) or isinstance(value, bool):
+            raise ConfigNotValid(f"it is {value!r}, which is not text")
+        return check(str(value))
+    except UserError as error:
+        raise ConfigNotValid(f"the setting {name} {where} cannot be used: {error}") from error
 
 
 def _read_file(path: Path) -> dict[str, Any]:

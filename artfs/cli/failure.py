@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import typer
 
 from artfs.cli.exit_codes import INTERNAL, INTERRUPTED, exit_code_of
-from artfs.config import load_config
+from artfs.config import load_config, make_private_folder
 from artfs.errors import ArtfsError
 
 #: A non-empty value has the same effect as -v: tracebacks are shown.
@@ -72,7 +72,7 @@ def _keep_traceback(error: BaseException) -> str:
     """Append the traceback to the log of the command line; gives the words that say where it is."""
     try:
         path = load_config().log_dir / "cli.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(f"{datetime.now(UTC).isoformat()} artfs {' '.join(sys.argv[1:])}\n")
             traceback.print_exception(error, file=log)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from artfs import errors
-from artfs.config import Config, load_config
+from artfs.config import Config, load_config, make_private_folder
 from artfs.errors import Busy, InternalError, NotFound, UserError
 from artfs.mount.host import check_fuse, check_mountpoint, clean_up, is_dead, unmount
 from artfs.mount.mount_info import MountInfo, forget_dead, iter_notes, mounted_targets, read_note, remove_note
@@ -76,7 +76,7 @@ def _log_path(config: Config, mountpoint: Path) -> Path:
 
 def _start_daemon(request: str, log: Path | None) -> MountInfo:
     if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(log.parent)
     reading, writing = os.pipe()
     with open(reading, encoding="utf-8") as answer:
         try:

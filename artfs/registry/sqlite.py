@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import StatementError
 
+from artfs.config import make_private_folder
 from artfs.errors import IntegrityError, InternalError, RegistryUnavailable, StoreFull
 from artfs.registry.database import PATIENCE_S, Database, Failure, Retry
 
@@ -25,7 +26,7 @@ def open_sqlite(path: Path, *, patience_s: float = PATIENCE_S) -> Database:
     """Open the file, or make it, with its folder for this user alone."""
     path = path.expanduser().absolute()
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
     except OSError as error:
         raise RegistryUnavailable(f"cannot make the folder of the registry {path}: {error.strerror}") from error
     # max_overflow: a thread never waits for another thread's connection, as opening one costs nothing.

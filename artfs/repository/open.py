@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from artfs.chunks.store import ChunkStore
-from artfs.config import Config
+from artfs.config import Config, make_private_folder
 from artfs.content.manifests import ManifestStore
 from artfs.content.reader import ContentReader
 from artfs.objectstore.metered import MeteredStore
@@ -16,7 +18,18 @@ from artfs.repository.repository import Repository
 
 def open_repository(config: Config) -> Repository:
     """Open the registry and the object store that `config` names, creating what is not there yet."""
+    _keep_private(config)
     return assemble_repository(config, open_registry(config.registry), open_objects(config.objects))
+
+
+def _keep_private(config: Config) -> None:
+    """Make the folders of artfs's own before a layer below does, for which all folders are alike."""
+    own = [config.state_dir, config.cache_dir]
+    if str(config.data_dir) in config.objects:
+        own.append(config.data_dir)
+    for folder in own:
+        with contextlib.suppress(OSError):  # whoever needs it will say so
+            make_private_folder(folder)
 
 
 def assemble_repository(config: Config, registry: Registry, objects: ObjectStore) -> Repository:

@@ -180,3 +180,19 @@ def on_a_terminal(arguments: list[str], environ: dict[str, str]) -> str:
     os.close(controller)
     assert process.returncode == 0, b"".join(pieces)
     return b"".join(pieces).decode()
+
+
+def test_all_that_is_kept_is_readable_by_its_owner_only(program: Program, environ: dict[str, str], tmp_path: Path) -> None:
+    """Whatever the umask: folders of others' making aside, nobody else gets into those that hold bytes, names, staging and logs."""
+    source = tmp_path / "data.txt"
+    source.write_text("secret")
+    os.utime(source, (1, 1))  # old enough for the memo
+    postgres = {"ARTFS_REGISTRY": f"sqlite:///{tmp_path}/elsewhere/registry.sqlite"}  # so that nothing else makes the data folder
+    for env in ({}, postgres):
+        assert program("put", source, "pets", env=env, umask=0).returncode == 0
+        assert program("status", env=env, umask=0).returncode == 0
+    home = Path(environ["ARTFS_HOME"])
+    kept = [path for path in home.rglob("*") if path.is_file()]
+    assert kept
+    for path in [*kept, tmp_path / "elsewhere/registry.sqlite"]:
+        assert any(parent.stat().st_mode & 0o077 == 0 for parent in path.parents if tmp_path in parent.parents), path

@@ -1,0 +1,78 @@
+"""Settings: where each comes from, and what is said of one that cannot be used."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from artfs.config import load_config, make_private_folder, parse_size
+from artfs.errors import ConfigNotValid
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def write_file(home: Path, text: str) -> Path:
+    home.mkdir(exist_ok=True)
+    path = home / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_an_option_beats_the_environment_which_beats_the_file_which_beats_the_default(home: Path) -> None:
+    write_file(home, 'entity = "of-file"\nproject = "of-file"\nmemory = 4096\n')
+    environ = {"ARTFS_HOME": str(home), "ARTFS_PROJECT": "of-environment", "ARTFS_RUN_ID": "of-environment"}
+    config = load_config({"run_id": "of-option", "memory": None}, environ)
+    assert (config.entity, config.project, config.run_id, config.memory) == ("of-file", "of-environment", "of-option", 4096)
+    assert config.registry == f"sqlite:///{home}/data/registry.sqlite"
+    assert config.objects == f"file://{home}/data/objects"
+
+
+def test_an_empty_variable_says_nothing(home: Path) -> None:
+    write_file(home, 'project = "of-file"\n')
+    assert load_config({}, {"ARTFS_HOME": str(home), "ARTFS_PROJECT": "", "ARTFS_RUN_ID": ""}).project == "of-file"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('entitty = "me"', "unknown setting 'entitty' in .*config.toml"),
+        ('memory = "lots"', "the setting memory in .*config.toml cannot be used: 'lots' is not a size"),
+        ('project = ["a"]', r"the setting project in .*config.toml cannot be used: it is \['a'\], which is not text"),
+        ("entity = true", "the setting entity in .*config.toml cannot be used"),
+        ("entity = [", "cannot read the settings in .*config.toml"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_told_with_its_place(home: Path, text: str, told: str) -> None:
+    write_file(home, text)
+    with pytest.raises(ConfigNotValid, match=told):
+        load_config({}, {"ARTFS_HOME": str(home)})
+
+
+@pytest.mark.parametrize(("name", "value"), [("ENTITY", "a b"), ("PROJECT", "a/b"), ("MEMORY", "1X")])
+def test_a_variable_that_cannot_be_used_is_named(home: Path, name: str, value: str) -> None:
+    with pytest.raises(ConfigNotValid, match=f"the setting {name.lower()} in the variable ARTFS_{name} cannot be used: '{value}'"):
+        load_config({}, {"ARTFS_HOME": str(home), f"ARTFS_{name}": value})
+
+
+def test_sizes_are_read_as_they_are_written() -> None:
+    assert [parse_size(text) for text in ("7", "1K", "1KiB", "1KB", "2 MiB", "1GB")] == [7, 1024, 1024, 1000, 2 << 20, 10**9]
+
+
+def test_a_private_folder_and_those_made_above_it_are_for_their_owner_alone(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        make_private_folder(tmp_path / "one/two")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path, tmp_path / "one", tmp_path / "one/two")] == [
+        0o755,
+        0o700,
+        0o700,
+    ]
