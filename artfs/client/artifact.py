@@ -15,7 +15,7 @@ from artfs.client.handle import Handle, check_description
 from artfs.client.progress import show_progress
 from artfs.client.recorded_run import RecordedRun
 from artfs.config import Config
-from artfs.errors import EntryNotFound, NotLogged, TransientError, UserError
+from artfs.errors import ArtfsError, EntryNotFound, UserError
 from artfs.model.digest import format_digest
 from artfs.model.records import RunRecord, VersionRecord
 from artfs.repository.materialise import checkout, download, verify_directory
@@ -162,17 +162,17 @@ class Artifact(Building):
         record = self._core.require("files to read")
         return ManifestView(self._core.repository().manifest(record), self._fetch)
 
-    def get_path(self, name: str) -> ArtifactEntry:
-        """The file at a path. Raises EntryNotFound (a KeyError) when there is none.
+    def get_path(self, name: StrPath) -> ArtifactEntry:
+        """The file at a path, which is normalised as `add_file` does it. Raises EntryNotFound (a KeyError) when there is none.
 
         artifact.get_path("images/cat.png").download()
         """
         try:
             return self.manifest[name]
         except EntryNotFound:
-            raise EntryNotFound(f"{self.name} has no file {name!r}: see what it has with artifact.files()") from None
+            raise EntryNotFound(f"{self.name} has no file {os.fspath(name)!r}: see what it has with artifact.files()") from None
 
-    def get_entry(self, name: str) -> ArtifactEntry:
+    def get_entry(self, name: StrPath) -> ArtifactEntry:
         """The same as `get_path`."""
         return self.get_path(name)
 
@@ -276,7 +276,7 @@ class Artifact(Building):
             else:
                 entries = zip(self.manifest.iter_entries(), range(SHOWN_FILES), strict=False)
                 found = [(entry.path, entry.size) for entry, _ in entries]
-        except (NotLogged, TransientError, LookupError):
+        except ArtfsError:
             found = []
         return iter(found)
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from artfs.content.manifests import Manifest
-from artfs.errors import EntryNotFound, UserError
+from artfs.errors import EntryNotFound, NameNotValid, UserError
 from artfs.model.digest import format_digest
 from artfs.model.entry import Entry, Kind
+from artfs.model.names import normalise_path
 
 #: Puts the file at a path of the version into a folder (None is the default one); returns where it is then.
 FetchFile = Callable[[str, "str | os.PathLike[str] | None"], str]
@@ -78,7 +79,7 @@ class ManifestView(Mapping[str, ArtifactEntry]):
         return self
 
     def __getitem__(self, path: object) -> ArtifactEntry:
-        entry = self._manifest.get(path) if isinstance(path, str) else None
+        entry = self._find(path)
         if entry is None or entry.kind is Kind.DIRECTORY:
             raise EntryNotFound(f"the version has no file {path!r}")
         return ArtifactEntry(entry, self._fetch)
@@ -98,6 +99,15 @@ class ManifestView(Mapping[str, ArtifactEntry]):
 
     def iter_entries(self) -> Iterator[ArtifactEntry]:
         return (ArtifactEntry(entry, self._fetch) for entry in self._iter_files())
+
+    def _find(self, path: object) -> Entry | None:
+        """What is at `path`, spelled in any way that could have added it."""
+        if not isinstance(path, (str, os.PathLike)):
+            return None
+        try:
+            return self._manifest.get(normalise_path(os.fspath(path)))
+        except NameNotValid:  # nothing can be there
+            return None
 
     def _iter_files(self) -> Iterator[Entry]:
         return (entry for entry in self._manifest.iter_entries() if entry.kind is not Kind.DIRECTORY)

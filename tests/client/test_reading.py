@@ -84,6 +84,13 @@ def test_editing_a_downloaded_file_does_not_harm_the_store(artifact: Artifact, t
 def test_a_damaged_store_raises_and_leaves_nothing_wrong_behind(
     artifact: Artifact, tmp_path: Path, environ: dict[str, str]
 ) -> None:
+    damage_store(environ)
+    with pytest.raises(errors.IntegrityError):
+        artfs.Api().artifact("bike-dataset").download(tmp_path / "out")
+    assert not (tmp_path / "out/a.txt").exists() or (tmp_path / "out/a.txt").read_bytes() == b"alpha"
+
+
+def damage_store(environ: dict[str, str]) -> None:
     for pack in Path(environ["ARTFS_HOME"], "data", "objects").rglob("*"):
         if pack.is_file():
             data = bytearray(pack.read_bytes())
@@ -91,9 +98,14 @@ def test_a_damaged_store_raises_and_leaves_nothing_wrong_behind(
             pack.chmod(0o600)
             pack.write_bytes(data)
     SESSION.close_down()
-    with pytest.raises(errors.IntegrityError):
-        artfs.Api().artifact("bike-dataset").download(tmp_path / "out")
-    assert not (tmp_path / "out/a.txt").exists() or (tmp_path / "out/a.txt").read_bytes() == b"alpha"
+
+
+def test_a_notebook_shows_an_artifact_whose_manifest_is_damaged(artifact: Artifact, environ: dict[str, str]) -> None:
+    assert artifact.version == "v0"
+    damage_store(environ)
+    html = artfs.Api().artifact("bike-dataset")._repr_html_()
+    assert "bike-dataset:v0" in html
+    assert "cat.png" not in html
 
 
 def test_a_single_file_is_fetched_alone(artifact: Artifact, tmp_path: Path) -> None:
@@ -103,6 +115,14 @@ def test_a_single_file_is_fetched_alone(artifact: Artifact, tmp_path: Path) -> N
     assert read_tree(tmp_path / "out") == {"images/cat.png": b"cat"}
     assert artifact.get_entry("a.txt").download() == "artifacts/bike-dataset:v0/a.txt"
     assert "cat.png" in repr(entry)
+
+
+def test_a_path_is_found_however_it_is_spelled(artifact: Artifact) -> None:
+    for path in ("./images//cat.png", Path("images/cat.png"), Path("images", ".", "cat.png")):
+        assert artifact.get_path(path).path == "images/cat.png"
+        assert artifact.manifest[path].size == 3
+    with pytest.raises(KeyError, match="images/cow"):
+        artifact.get_path(Path("images/cow"))
 
 
 def test_a_path_that_is_not_there_is_a_key_error(artifact: Artifact) -> None:
