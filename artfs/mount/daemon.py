@@ -8,6 +8,7 @@ unmounts itself within a bound. Before it ends, what was written to staging is o
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import logging
 import logging.handlers
@@ -218,12 +219,22 @@ def set_up_log(path: Path) -> None:
     logging.captureWarnings(capture=True)
 
 
+def _calm_collector() -> None:
+    """Look for cycles less often: a listing makes objects by the hundred thousand, none of them in cycles.
+
+    Measured for a directory of 100 000 files: 1.0 s to list with Python's thresholds, of which 0.65 s were collections.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
 def main() -> int:
     """Serve what standard input says; tell file descriptor ARGV[1] how it went."""
     pipe = int(sys.argv[1])
     request = decode_request(sys.stdin.read())
     os.umask(0o077)
     os.chdir("/")
+    _calm_collector()
     if request.log is not None:
         set_up_log(request.log)
 
