@@ -182,6 +182,16 @@ class Artifact(Building):
             return list(self.manifest.iter_entries())
         return [self.get_path(name) for name in ([names] if isinstance(names, str) else names)]
 
+    def file(self, root: StrPath | None = None) -> str:
+        """Fetch the only file of this version, as `ArtifactEntry.download`; returns its path.
+
+        Raises UserError (a ValueError) unless there is exactly one.
+        """
+        record = self._core.require("file to download")
+        if record.file_count != 1:
+            raise UserError(f"{record.name} has {record.file_count} files: use download(), or get_path() for one of them")
+        return next(self.manifest.iter_entries()).download(root)
+
     def download(
         self,
         root: StrPath | None = None,

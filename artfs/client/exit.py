@@ -17,8 +17,10 @@ import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any, NoReturn
 
-#: Ends what is open. Is told whether the script died of an exception; returns the sentences to tell, empty when all went well.
+#: Ends what is open. Is told whether the script died of an exception or left with a failure; returns the sentences to tell, empty
+#: when all went well.
 CloseDown = Callable[[bool], list[str]]
 
 FAILED = 1
@@ -40,11 +42,19 @@ class ExitWatch:
         atexit.register(self._at_exit)
         self._next_hook = sys.excepthook
         sys.excepthook = self._on_uncaught
+        # No hook is told of SystemExit, and `sys.exit(main())` is how most scripts say that they failed.
+        self._next_exit = sys.exit
+        sys.exit = self._on_exit
 
     def _on_uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         # The prompt of an interactive interpreter comes here after every error, and goes on.
         self._script_died = not hasattr(sys, "ps1")
         self._next_hook(kind, error, trace)
+
+    def _on_exit(self, status: Any = None, /) -> NoReturn:
+        if threading.current_thread() is threading.main_thread():  # in another thread it ends that thread only
+            self._script_died = bool(status) and not hasattr(sys, "ps1")
+        self._next_exit(status)
 
     def _at_threading_exit(self) -> None:
         try:

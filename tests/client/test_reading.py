@@ -117,6 +117,15 @@ def test_a_single_file_is_fetched_alone(artifact: Artifact, tmp_path: Path) -> N
     assert "cat.png" in repr(entry)
 
 
+def test_the_only_file_is_fetched_without_its_name(artifact: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="bike-dataset:v0 has 4 files"):
+        artifact.file()
+    with artfs.init() as run:
+        model = run.log_artifact(build("bike-model", {"deep/model.h5": b"weights"})).wait()
+    assert model.file(tmp_path / "out") == str(tmp_path / "out/deep/model.h5")
+    assert read_tree(tmp_path / "out") == {"deep/model.h5": b"weights"}
+
+
 def test_a_path_is_found_however_it_is_spelled(artifact: Artifact) -> None:
     for path in ("./images//cat.png", Path("images/cat.png"), Path("images", ".", "cat.png")):
         assert artifact.get_path(path).path == "images/cat.png"

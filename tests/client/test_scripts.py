@@ -72,6 +72,18 @@ def test_a_script_that_dies_has_logged_and_its_run_has_failed(environ: dict[str,
     assert artfs.Api().run("r1").state == "failed"
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "state"), [("3", 3, "failed"), ("'no data'", 1, "failed"), ("0", 0, "finished"), ("", 0, "finished")]
+)
+def test_a_script_that_exits_has_logged_and_its_status_is_that_of_its_run(
+    environ: dict[str, str], status: str, code: int, state: str
+) -> None:
+    done = run_script(BUILD + f"run = artfs.init(id='r1')\nrun.log_artifact(build())\nsys.exit({status})\n", environ)
+    assert done.returncode == code
+    assert artfs.Api().artifact("bike-dataset").version == "v0"
+    assert artfs.Api().run("r1").state == state
+
+
 def test_an_upload_that_failed_makes_noise_and_a_nonzero_exit(environ: dict[str, str]) -> None:
     text = BUILD + UNPLUG + "run = artfs.init(id='r1')\na = build()\nunplug()\nrun.log_artifact(a)\nprint('end of script')\n"
     done = run_script(text, environ)
