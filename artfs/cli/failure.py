@@ -51,6 +51,14 @@ def _report_usage(error: typer.TyperException) -> int:
         return error.exit_code
     context = getattr(error, "ctx", None)
     hint = f" (try '{context.command_path} --help')" if context is not None else ""
+    option = getattr(error, "option_name", None)
+    if (
+        context is not None
+        and context.parent is not None
+        and any(option in each.opts for each in context.find_root().command.params)
+    ):
+        print_error(f"{option} stands before the command: artfs {option} … {context.info_name} … (try 'artfs --help')")
+        return error.exit_code
     print_error(_lower_first(error.format_message().rstrip().removesuffix(".")) + hint)
     return error.exit_code
 

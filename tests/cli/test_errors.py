@@ -88,6 +88,13 @@ def test_a_wrong_command_line_is_one_line_that_says_where_help_is(artfs: Artfs, 
     assert "--help" in outcome.err
 
 
+@pytest.mark.parametrize("option", ["--project", "--registry", "-v"])
+def test_a_global_option_after_the_command_is_told_where_it_belongs(artfs: Artfs, option: str) -> None:
+    outcome = artfs.fails("ls", option, "other")
+    assert outcome.code == 2
+    assert f"{option} stands before the command: artfs {option} … ls" in outcome.err
+
+
 def test_verbose_shows_the_traceback_of_an_error(artfs: Artfs) -> None:
     for outcome in (artfs.run("-v", "show", "pets"), artfs.run("show", "pets", env={"ARTFS_DEBUG": "1"})):
         assert outcome.code == 3
