@@ -13,6 +13,7 @@ import typer
 
 from artfs.cli.completion import complete_alias, complete_artifact, complete_target, complete_version
 from artfs.errors import UserError
+from artfs.model.metadata import copy_metadata
 
 ArtifactArgument = Annotated[
     str,
@@ -69,7 +70,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing
 def parse_metadata(pairs: Iterable[str] | None) -> dict[str, Any]:
     """`KEY=VALUE` pairs as metadata: a value that is valid JSON is that value, any other is text.
 
-    The later of two equal keys wins, as in a shell.
+    The later of two equal keys wins, as in a shell. Raises UserError for what no metadata can hold, as the Python API does.
     """
     metadata = {}
     for pair in pairs or ():
@@ -77,7 +78,7 @@ def parse_metadata(pairs: Iterable[str] | None) -> dict[str, Any]:
         if not equals or not key:
             raise UserError(f"{pair!r} is not metadata: write KEY=VALUE, for example -m rows=8645")
         metadata[key] = _parse_value(value)
-    return metadata
+    return copy_metadata(metadata)
 
 
 def _parse_value(text: str) -> Any:

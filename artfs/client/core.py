@@ -16,13 +16,13 @@ from functools import partial
 from artfs.client.commits import commit_content, log_again, use_content
 from artfs.client.draft import Draft
 from artfs.client.handle import Handle
-from artfs.client.metadata import copy_metadata
 from artfs.client.session import SESSION
 from artfs.client.uploads import Upload, Uploader
 from artfs.config import Config
 from artfs.errors import NotFound, NotLogged
 from artfs.model.digest import Digest
 from artfs.model.entry import Entry, Kind
+from artfs.model.metadata import copy_metadata
 from artfs.model.names import ArtifactName, check_artifact_name, check_type
 from artfs.model.records import VersionRecord, VersionState
 from artfs.repository.commit import CommitRequest

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from artfs.client.alias_list import AliasList
-from artfs.client.metadata import changed_keys, copy_metadata, is_storable
 from artfs.errors import TypeNotValid, UserError
+from artfs.model.metadata import changed_keys, copy_metadata, is_storable
 from artfs.model.records import VersionRecord
 from artfs.registry.open import Registry
 

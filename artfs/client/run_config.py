@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from artfs.client.metadata import copy_metadata
 from artfs.errors import TypeNotValid, UserError
+from artfs.model.metadata import copy_metadata
 
 
 class RunConfig(dict[str, Any]):

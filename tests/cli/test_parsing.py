@@ -52,6 +52,12 @@ def test_a_value_of_metadata_is_json_if_it_can_be(text: str, value: Any) -> None
     assert parse_metadata([f"key={text}"]) == {"key": value}
 
 
+@pytest.mark.parametrize("value", ["1e999", "-1e999", '"\\ud800"', '["\\u0000"]', "\udcff"])
+def test_a_value_that_no_metadata_can_hold_is_told_with_its_key(value: str) -> None:
+    with pytest.raises(UserError, match=r"metadata\['key'\]"):
+        parse_metadata([f"key={value}"])
+
+
 @pytest.mark.parametrize("pair", ["novalue", "=value", ""])
 def test_what_is_no_metadata(pair: str) -> None:
     with pytest.raises(UserError, match="KEY=VALUE"):

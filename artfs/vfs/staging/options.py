@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from artfs.errors import UserError
+from artfs.model.metadata import copy_metadata
 from artfs.model.names import check_aliases, check_type
 
 _KEYS = ("aliases", "description", "metadata", "type")
@@ -44,7 +45,7 @@ def parse_options(text: bytes, source: str) -> StagingOptions:
     if not text.strip():
         return StagingOptions()
     try:
-        fields = json.loads(text, parse_constant=_parse_constant)
+        fields = json.loads(text)  # NaN and Infinity too: about those in metadata `copy_metadata` decides
     except (ValueError, RecursionError) as error:
         raise UserError(f"{source} is not valid JSON: {error}") from error
     if not isinstance(fields, dict):
@@ -56,16 +57,11 @@ def parse_options(text: bytes, source: str) -> StagingOptions:
         return StagingOptions(
             aliases=_aliases(fields.get("aliases")),
             description=_typed(fields, "description", str, "text"),
-            metadata=_typed(fields, "metadata", dict, "an object") or {},
+            metadata=copy_metadata(_typed(fields, "metadata", dict, "an object")),
             type=None if fields.get("type") is None else check_type(fields["type"]),
         )
     except UserError as error:
         raise UserError(f"{source} cannot be used: {error}") from error
-
-
-def _parse_constant(constant: str) -> None:
-    if constant != "NaN":  # which metadata holds as null, here as everywhere
-        raise ValueError(f"{constant} is not allowed")
 
 
 def _aliases(value: Any) -> tuple[str, ...]:

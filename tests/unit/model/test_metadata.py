@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artfs.client.metadata import changed_keys, copy_metadata
+from artfs.model.metadata import changed_keys, copy_metadata
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
