@@ -12,15 +12,19 @@ import contextlib
 import mmap
 
 
+def allocate(size: int) -> memoryview:
+    """`size` bytes of memory that begin on a page and are zero; they are freed when the last view of them is gone."""
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # a kernel without huge pages
+        memory.madvise(mmap.MADV_HUGEPAGE)  # one page fault for 2 MiB in place of 512
+    return memoryview(memory)
+
+
 class PackBuffer:
     """Room for `capacity` bytes, empty at first."""
 
     def __init__(self, capacity: int) -> None:
-        memory = mmap.mmap(-1, capacity, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        with contextlib.suppress(OSError):  # a kernel without huge pages
-            memory.madvise(mmap.MADV_HUGEPAGE)  # one page fault for 2 MiB in place of 512
-        # The mapping goes when the last view of it does.
-        self._view = memoryview(memory)
+        self._view = allocate(capacity)
         self.size = 0
 
     @property

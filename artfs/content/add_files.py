@@ -1,27 +1,29 @@
 """One run of files into an ingest: in order, in parallel, in bounded memory.
 
-The caller's thread looks at each file. Known ones (`memo`) cost no more than that. Short ones are read, cut and prepared by
-threads, many in one piece of work, so that ten thousand small files cost little Python. Long ones are read and cut here, window by
-window, and their chunks prepared by threads. Everything is finished here, in order: chunks get their places in manifest order.
+Files come with the stamp they had when they were found. Known ones (`memo`) cost no more than a look-up. Short ones are read, cut
+and prepared by threads, many in one piece of work, so that ten thousand small files cost little Python. Long ones are read and cut
+in the caller's thread, window by window, and their chunks prepared by threads. Everything is finished there, in order: chunks get
+their places in manifest order, and buffers are free for the next files.
 
 One `FileAdder` serves one call of `Ingest.add_files`, in that thread; several may be at work on one ingest.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from artfs.chunks.cutter import cut
+from artfs.content.buffers import Buffers
 from artfs.content.chunk_sink import ChunkSink, Prepared
 from artfs.content.content_builder import ContentBuilder
 from artfs.content.memo import Memo
 from artfs.content.pipeline import Pipeline
-from artfs.content.source import Source, Stamp, changed, open_source, stat_source
+from artfs.content.source import Source, changed, open_source
+from artfs.content.stamp import Stamp
+from artfs.content.walk import FoundFile
 from artfs.errors import InternalError
 from artfs.model.digest import Digest, Digester, digest_of
 from artfs.model.entry import Content, Entry
@@ -45,6 +47,7 @@ class Waiting(NamedTuple):
     position: int
     path: str
     place: str
+    size: int
 
 
 class ReadFile(NamedTuple):
@@ -68,15 +71,15 @@ class FileAdder:
         self._entries: list[Entry | None] = []
         self._batch: list[Waiting] = []
         self._batch_size = 0
-        self._buffers: list[bytearray] = []
+        self._buffers = Buffers(WINDOW_SIZE + (1 << 20))
         self._done_files = 0
         self._done_bytes = 0
 
-    def run(self, items: Iterable[tuple[str, Path]]) -> list[Entry]:
-        """Add (path, file) for file, and return their entries in the same order."""
+    def run(self, files: Iterable[FoundFile]) -> list[Entry]:
+        """Add file for file, and return their entries in the same order."""
         try:
-            for path, source in items:
-                self._add(path, os.fspath(source))
+            for file in files:
+                self._add(*file)
             self._end_batch()
             self._pipeline.drain()
         except BaseException:
@@ -87,15 +90,14 @@ class FileAdder:
             raise InternalError(f"{len(self._entries) - len(entries)} files were added and never finished")
         return entries
 
-    def _add(self, path: str, place: str) -> None:
-        stamp = stat_source(place)
+    def _add(self, path: str, place: str, stamp: Stamp) -> None:
         position = len(self._entries)
         self._entries.append(None)
         known = self._memo.find(place, path, stamp)
         if known is not None:
             self._finish_file(position, path, stamp, *known)
         elif stamp.size <= WHOLE_SIZE:
-            self._batch.append(Waiting(position, path, place))
+            self._batch.append(Waiting(position, path, place, stamp.size))
             self._batch_size += stamp.size
             if self._batch_size >= BATCH_SIZE or len(self._batch) >= BATCH_FILES:
                 self._end_batch()
@@ -107,28 +109,32 @@ class FileAdder:
         if self._batch:
             batch, size = self._batch, self._batch_size
             self._batch, self._batch_size = [], 0
-            self._pipeline.submit(size, partial(self._read_batch, batch), partial(self._finish_batch, batch))
+            buffer = self._buffers.take(size + 1)
+            # It counts for what it may come to hold, as it is used for windows too.
+            self._pipeline.submit(
+                max(size, BATCH_SIZE), partial(self._read_batch, batch, buffer), partial(self._finish_batch, batch, buffer)
+            )
 
-    def _read_batch(self, batch: list[Waiting]) -> tuple[list[ReadFile], list[Prepared]]:
-        """In a thread: read the files, and prepare all their chunks together."""
+    def _read_batch(self, batch: list[Waiting], room: memoryview) -> tuple[list[ReadFile], list[Prepared]]:
+        """In a thread: read the files, one behind the other into `room`, and prepare all their chunks together."""
         files: list[ReadFile] = []
         pieces: list[memoryview] = []
         for waiting in batch:
             read_at_ns = self._memo.read_time_ns()
             with open_source(waiting.place) as source:
-                if source.stamp.size > WHOLE_SIZE:  # it was short when the caller looked, or it would not be in a batch
-                    raise changed(waiting.place)
-                data = source.read_whole()
-            chunks = cut(memoryview(data), final=True)
+                data = source.read_whole(room[: waiting.size + 1])  # there is no room for more than it had when the caller looked
+            room = room[len(data) :]
+            chunks = cut(data, final=True)
             pieces += chunks
             # The digest of a file of one chunk is the chunk's, and is not computed twice.
             digest = digest_of(data) if len(chunks) != 1 else Digest(b"")
             files.append(ReadFile(source.stamp, read_at_ns, digest, len(chunks)))
         return files, self._data.prepare(pieces)
 
-    def _finish_batch(self, batch: list[Waiting], result: tuple[list[ReadFile], list[Prepared]]) -> None:
+    def _finish_batch(self, batch: list[Waiting], buffer: memoryview, result: tuple[list[ReadFile], list[Prepared]]) -> None:
         files, prepared = result
         refs = self._data.store(prepared)
+        self._buffers.give_back(buffer)
         taken = 0
         for waiting, file in zip(batch, files, strict=True):
             content = Content(tuple(refs[taken : taken + file.chunk_count]))
@@ -157,8 +163,7 @@ class FileAdder:
         offset = 0
         rest = b""
         while offset < source.stamp.size:
-            buffer = self._take_buffer(len(rest) + WINDOW_SIZE)
-            window = memoryview(buffer)
+            buffer = window = self._buffers.take(len(rest) + WINDOW_SIZE)
             window[: len(rest)] = rest
             wanted = min(WINDOW_SIZE, source.stamp.size - offset)
             got = source.read_into(window[len(rest) : len(rest) + wanted], offset)
@@ -171,17 +176,9 @@ class FileAdder:
             rest = bytes(window[sum(map(len, pieces)) :])
             self._pipeline.submit(len(buffer), partial(self._data.prepare, pieces), partial(self._finish_window, builder, buffer))
 
-    def _finish_window(self, builder: ContentBuilder, buffer: bytearray, prepared: list[Prepared]) -> None:
+    def _finish_window(self, builder: ContentBuilder, buffer: memoryview, prepared: list[Prepared]) -> None:
         builder.add(self._data.store(prepared))
-        # The pack writer has copied what it keeps, as the buffer is writable: it can be filled again.
-        self._buffers.append(buffer)
-
-    def _take_buffer(self, size: int) -> bytearray:
-        """A buffer of at least `size` bytes; new memory costs a page fault for every 4 KiB, so buffers are used again."""
-        for index, buffer in enumerate(self._buffers):
-            if len(buffer) >= size:
-                return self._buffers.pop(index)
-        return bytearray(WINDOW_SIZE + (1 << 20) if size <= WINDOW_SIZE + (1 << 20) else size)
+        self._buffers.give_back(buffer)
 
     def _finish_file(self, position: int, path: str, stamp: Stamp, digest: Digest, content: Content) -> None:
         self._entries[position] = Entry(

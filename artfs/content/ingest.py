@@ -26,6 +26,7 @@ from artfs.content.content_builder import ContentBuilder
 from artfs.content.memo import Memo
 from artfs.content.pipeline import InlineExecutor
 from artfs.content.source import stat_source
+from artfs.content.walk import FoundFile
 from artfs.model.digest import digest_of
 from artfs.model.entry import ChunkRef, Entry, LeaseId, PackId, make_pack_id
 from artfs.objectstore.protocol import ObjectStore
@@ -66,8 +67,8 @@ class Ingest:
         Raises SourceNotReadable if it is missing, unreadable, no regular file, or changes while it is read.
         """
         # A long file is cut here and its chunks prepared by threads; a short one is over before a thread has woken up.
-        is_short = stat_source(os.fspath(source)).size <= WHOLE_SIZE
-        return self._add([(path, source)], InlineExecutor() if is_short else self._threads(), None)[0]
+        file = _find_file(path, source)
+        return self._add([file], InlineExecutor() if file.stamp.size <= WHOLE_SIZE else self._threads(), None)[0]
 
     def add_files(self, items: Iterable[tuple[str, Path]], on_progress: Callable[[int, int], None] | None = None) -> list[Entry]:
         """Take in many files, given as (path, file), in parallel; their entries, in the same order.
@@ -75,7 +76,11 @@ class Ingest:
         `on_progress(files, bytes)` is called in this thread with what is done so far. After an error the ingest is as good as
         before; what was stored for the files before the bad one is found again when they are added again.
         """
-        return self._add(items, self._threads(), on_progress)
+        return self.add_found((_find_file(path, source) for path, source in items), on_progress)
+
+    def add_found(self, files: Iterable[FoundFile], on_progress: Callable[[int, int], None] | None = None) -> list[Entry]:
+        """As `add_files`, for files that a walk has looked at."""
+        return self._add(files, self._threads(), on_progress)
 
     def add_bytes(self, data: Buffer, path: str, mtime_ns: int | None = None, *, executable: bool = False) -> Entry:
         """Take in bytes from memory. `mtime_ns` None means now."""
@@ -113,10 +118,8 @@ class Ingest:
         self._manifest.discard()
         self._memo.save()
 
-    def _add(
-        self, items: Iterable[tuple[str, Path]], executor: Executor, on_progress: Callable[[int, int], None] | None
-    ) -> list[Entry]:
-        return FileAdder(executor, self._data, self._manifest, self._memo, on_progress).run(items)
+    def _add(self, files: Iterable[FoundFile], executor: Executor, on_progress: Callable[[int, int], None] | None) -> list[Entry]:
+        return FileAdder(executor, self._data, self._manifest, self._memo, on_progress).run(files)
 
     def _next_pack(self) -> PackId:
         return make_pack_id(self.lease, next(self._sequence))
@@ -133,3 +136,8 @@ class Ingest:
             executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown()
+
+
+def _find_file(path: str, source: Path) -> FoundFile:
+    place = os.fspath(source)
+    return FoundFile(path, place, stat_source(place))

@@ -27,7 +27,7 @@ from pathlib import Path
 from artfs.content.chunk_sink import PackIndex
 from artfs.content.devices import MOUNT_INFO, fuse_devices
 from artfs.content.memo_file import Known, MemoRows, decode_memo, encode_memo, encode_stamp, size_in_stamp
-from artfs.content.source import Stamp
+from artfs.content.stamp import Stamp
 from artfs.model.digest import digest_of
 from artfs.model.entry import PackId
 
@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 RACY_MARGIN_NS = 2_000_000_000
 #: All memos together; the ones not used for the longest time go first.
 TOTAL_SIZE = 256 << 20
+MEMO_SUFFIX = ".memo"
+#: What `walk_memo` remembers lies beside.
+WALK_SUFFIX = ".walk"
 #: Files known from before and not seen this time that a memo keeps besides the ones seen, at least.
 _KEPT_UNSEEN = 4096
 
@@ -128,8 +131,7 @@ class Memo:
 
     def _load(self, root: str) -> _Folder:
         assert self._directory is not None  # noqa: S101 - `find` and `record` return before
-        name = digest_of(f"{self._entity}\0{Path(root).absolute()}".encode(errors="surrogateescape")).hex()[:32]
-        file = self._directory / f"{name}.memo"
+        file = self._directory / (memo_name(self._entity, Path(root)) + MEMO_SUFFIX)
         old: MemoRows | None = None
         try:
             if file.stat().st_size <= self._total_size:
@@ -151,25 +153,36 @@ class Memo:
         data = encode_memo(known)
         if len(data) > self._total_size:
             return
-        folder.file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=".memo-", dir=folder.file.parent)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(data)
-            os.replace(temporary, folder.file)  # noqa: PTH105
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
-            raise
+        replace_file(folder.file, data)
         self._make_room(folder.file.parent)
 
     def _make_room(self, directory: Path) -> None:
-        found = sorted(((file.stat().st_mtime_ns, file.stat().st_size, file) for file in directory.glob("*.memo")), reverse=True)
+        files = [file for file in directory.iterdir() if file.suffix in {MEMO_SUFFIX, WALK_SUFFIX}]
+        found = sorted(((file.stat().st_mtime_ns, file.stat().st_size, file) for file in files), reverse=True)
         total = 0
         for _, size, file in found:
             total += size
             if total > self._total_size:
                 file.unlink(missing_ok=True)
+
+
+def memo_name(entity: str, root: Path) -> str:
+    """What the files about the source folder `root` are called, without their suffix."""
+    return digest_of(f"{entity}\0{root.absolute()}".encode(errors="surrogateescape")).hex()[:32]
+
+
+def replace_file(file: Path, data: bytes) -> None:
+    """Write `file`, at once for all who read it; its folder is made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".memo-", dir=file.parent)
+    try:
+        with open(descriptor, "wb") as opened:
+            opened.write(data)
+        os.replace(temporary, file)  # noqa: PTH105
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
 
 
 def root_of(place: str, path: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgpack
 
-from artfs.content.source import Stamp
+from artfs.content.stamp import Stamp
 from artfs.errors import IntegrityError
 from artfs.model.chunk_list import decode_chunk_refs, decode_packs, encode_chunk_refs
 from artfs.model.digest import DIGEST_SIZE, Digest, digest_of

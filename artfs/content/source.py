@@ -12,29 +12,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
+from artfs.content.stamp import Stamp, stamp_of
 from artfs.content.walk import describe_mode
 from artfs.errors import SourceNotReadable
-
-
-class Stamp(NamedTuple):
-    """What tells that a file is still the same: equal stamps mean equal content, up to the clock's resolution (see `memo`)."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    mode: int
-
-    @property
-    def executable(self) -> bool:
-        return bool(self.mode & stat.S_IXUSR)
-
-
-def stamp_of(found: os.stat_result) -> Stamp:
-    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode)
 
 
 def stat_source(place: str) -> Stamp:
@@ -68,28 +49,23 @@ class Source:
         self._descriptor = descriptor
         self.stamp = stamp_of(os.fstat(descriptor))
 
-    def read_whole(self) -> bytes:
-        """All bytes, and the check that the file did not change."""
-        try:
-            # One byte more than there should be shows a file that grew.
-            data = os.read(self._descriptor, self.stamp.size + 1)
-            while 0 < len(data) < self.stamp.size:
-                more = os.read(self._descriptor, self.stamp.size + 1 - len(data))
-                if not more:
-                    break
-                data += more
-        except OSError as error:
-            raise unreadable(self.place, error) from error
-        if len(data) != self.stamp.size:
+    def read_whole(self, room: memoryview) -> memoryview:
+        """All bytes, at the beginning of `room`, and the check that the file did not change.
+
+        `room` has a byte more than the file shall have at most: that shows a file that grew.
+        """
+        size = self.stamp.size
+        if size >= len(room) or self.read_into(room[: size + 1], 0, enough=size) != size:
             raise changed(self.place)
         self.check_unchanged()
-        return data
+        return room[:size]
 
-    def read_into(self, buffer: memoryview, offset: int) -> int:
-        """Fill `buffer` from `offset` of the file on; short only at the end of the file."""
+    def read_into(self, buffer: memoryview, offset: int, *, enough: int | None = None) -> int:
+        """Fill `buffer`, or at least `enough` bytes of it, from `offset` of the file on; less only at the end of the file."""
         filled = 0
+        wanted = len(buffer) if enough is None else enough
         try:
-            while filled < len(buffer):
+            while filled < wanted:
                 count = os.preadv(self._descriptor, [buffer[filled:]], offset + filled)
                 if not count:
                     break

@@ -16,19 +16,35 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from artfs.content.key_ranges import sort_key
+from artfs.content.stamp import Stamp, stamp_of
 from artfs.errors import NameNotValid, SourceNotReadable
 from artfs.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES, normalise_path
 
 
+class FoundFile(NamedTuple):
+    """A regular file: its path in the artifact, where it is, and its stamp when it was found."""
+
+    path: str
+    place: str
+    stamp: Stamp
+
+
 @dataclass(slots=True)
 class Walk:
-    """What a folder holds: (path in the artifact, file), and the directories with nothing in them, both in manifest order."""
+    """What a folder holds: its files, and the directories with nothing in them, both in manifest order."""
 
-    files: list[tuple[str, Path]] = field(default_factory=list)
+    found: list[FoundFile] = field(default_factory=list)
     empty_directories: list[str] = field(default_factory=list)
+
+    @property
+    def files(self) -> list[tuple[str, Path]]:
+        """Path in the artifact and file, of all files found."""
+        return [(file.path, Path(file.place)) for file in self.found]
 
 
 #: Device and inode of a directory, and of those above it: a circle is an identity met twice on the way down.
@@ -38,19 +54,20 @@ _Chain = tuple[tuple[int, int], "_Chain | None"]
 def walk_files(root: Path) -> Iterator[tuple[str, Path]]:
     """The files below `root` in manifest order: path relative to `root`, and where the file is."""
     for _, files in _iter_directories(root):
-        yield from files
+        for file in files:
+            yield file.path, Path(file.place)
 
 
 def walk_directory(root: Path) -> Walk:
     """All files below `root`, and the empty directories."""
     walk = Walk()
     for directory, files in _iter_directories(root):
-        walk.files += files
+        walk.found += files
         if directory and not files:
             walk.empty_directories.append(directory)
     # A directory that holds directories only was taken for an empty one: it has one of the others below it.
     occupied = {path.rpartition("/")[0] for path in walk.empty_directories}
-    occupied.update(path.rpartition("/")[0] for path, _ in walk.files)
+    occupied.update(file.path.rpartition("/")[0] for file in walk.found)
     above = {parent for path in occupied for parent in _with_parents(path)}
     walk.empty_directories = sorted((path for path in walk.empty_directories if path not in above), key=sort_key)
     return walk
@@ -62,7 +79,7 @@ def _with_parents(path: str) -> Iterator[str]:
         path = path.rpartition("/")[0]
 
 
-def _iter_directories(root: Path) -> Iterator[tuple[str, list[tuple[str, Path]]]]:
+def _iter_directories(root: Path) -> Iterator[tuple[str, list[FoundFile]]]:
     try:
         chain: _Chain = (_identity(root), None)
     except OSError as error:
@@ -70,38 +87,39 @@ def _iter_directories(root: Path) -> Iterator[tuple[str, list[tuple[str, Path]]]
     waiting: list[tuple[str, str, _Chain]] = [("", os.fspath(root), chain)]
     while waiting:
         directory, place, chain = heapq.heappop(waiting)
-        files: list[tuple[str, Path]] = []
-        for name, is_directory in _scan(place):
+        files: list[FoundFile] = []
+        for name, stamp in _scan(place):
             path = f"{directory}/{name}" if directory else name
             where = f"{place}/{name}"
             _check_path(path, name, where)
-            if is_directory:
+            if stamp is None:
                 heapq.heappush(waiting, (path, where, _descend(chain, where)))
             else:
-                files.append((path, Path(where)))
+                files.append(FoundFile(path, where, stamp))
         yield directory, files
 
 
-def _scan(place: str) -> list[tuple[str, bool]]:
-    """The names in a directory, sorted, each with whether it is a directory."""
+def _scan(place: str) -> list[tuple[str, Stamp | None]]:
+    """The names in a directory, sorted, with the stamps of regular files; None is a directory."""
     try:
         with os.scandir(place) as found:
-            return sorted((entry.name, _is_directory(entry)) for entry in found)
+            return sorted([(entry.name, _stamp_found(entry)) for entry in found], key=itemgetter(0))
     except OSError as error:
         raise SourceNotReadable(f"cannot read the folder {place}: {error.strerror}") from error
 
 
-def _is_directory(entry: os.DirEntry[str]) -> bool:
-    if entry.is_file():
-        return False
-    if entry.is_dir():
-        return True
+def _stamp_found(entry: os.DirEntry[str]) -> Stamp | None:
     try:
-        mode = entry.stat().st_mode
+        status = entry.stat()
     except OSError as error:
         if entry.is_symlink():
             raise SourceNotReadable(f"{entry.path} is a symlink that leads nowhere: remove it or restore its target") from error
         raise SourceNotReadable(f"cannot read {entry.path}: {error.strerror}") from error
+    mode = status.st_mode
+    if stat.S_ISREG(mode):
+        return stamp_of(status)
+    if stat.S_ISDIR(mode):
+        return None
     raise SourceNotReadable(f"{entry.path} is {describe_mode(mode)}, which cannot be part of an artifact: remove or exclude it")
 
 

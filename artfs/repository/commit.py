@@ -4,6 +4,7 @@
     ingest            data packs become durable while files are added (content.ingest)
     commit_entries    manifest pages and root become durable, then one registry transaction makes the version and moves aliases
     commit_edit       the same for a version that differs little from another: pages that did not change are not even read
+    commit_again      the transaction alone, for content that is known to be a version already
 
 A crash before the transaction leaves packs that only the lease names; gc collects them. A failure does the same and ends the lease
 at once. Nothing here is retried: TransientError comes from layers that have retried already.
@@ -24,14 +25,18 @@ from typing import Any
 from artfs.content.ingest import Ingest
 from artfs.content.manifest_writer import WrittenManifest, edit_manifest, write_manifest
 from artfs.content.manifests import Manifest
-from artfs.errors import ArtfsError, InternalError, NameNotValid, NotFound, UserError
-from artfs.model.entry import Entry, Kind, LeaseId, lease_prefix, with_parents
+from artfs.errors import ArtfsError, InternalError, LeaseLost, NameNotValid, NotFound, UserError
+from artfs.model.digest import Digest
+from artfs.model.entry import LEASE_ID_SIZE, ChunkRef, Entry, Kind, LeaseId, PackId, lease_prefix, with_parents
 from artfs.model.names import LATEST, ArtifactName, VersionName, normalise_path
 from artfs.model.records import CommitOutcome, VersionDraft, VersionRecord
 from artfs.repository.leases import LeaseKeeper
 from artfs.repository.repository import Repository
 
 logger = logging.getLogger(__name__)
+
+#: Names no lease: those that are opened are random.
+_NO_LEASE = LeaseId(bytes(LEASE_ID_SIZE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,41 @@ def commit_edit(  # noqa: PLR0917  the parts of an edit, in the order one says t
         return _commit(repository, ingest, written, request)
 
 
+def commit_again(repository: Repository, digest: Digest, request: CommitRequest) -> CommitOutcome | None:
+    """Make content of this digest what `request` says, if a version of the artifact has it already; None if there is none.
+
+    Nothing is stored for it, so there is no lease: should the version be deleted in this moment, the registry would have to make a
+    new one, and refuses for want of it.
+    """
+    existing = repository.registry.versions.find_by_digest(request.artifact, digest)
+    if existing is None:
+        return None
+    try:
+        return repository.registry.versions.commit(_draft(request, existing, existing.manifest, frozenset(), _NO_LEASE))
+    except LeaseLost:
+        return None
+
+
+def _draft(
+    request: CommitRequest, content: WrittenManifest | VersionRecord, root: ChunkRef, needed: frozenset[PackId], lease: LeaseId
+) -> VersionDraft:
+    return VersionDraft(
+        artifact=request.artifact,
+        type=request.type,
+        digest=content.digest,
+        manifest=root,
+        size=content.size,
+        file_count=content.file_count,
+        needed_packs=needed,
+        lease=lease,
+        aliases=tuple(request.aliases),
+        description=request.description,
+        metadata=request.metadata,
+        run_id=request.run_id,
+        expected_number=request.expected_number,
+    )
+
+
 def _commit(repository: Repository, ingest: Ingest, written: WrittenManifest, request: CommitRequest) -> CommitOutcome:
     if not isinstance(ingest, LeasedIngest):
         raise InternalError("an ingest without a lease was to be committed: it has to come from begin_ingest")
@@ -136,21 +176,7 @@ def _commit(repository: Repository, ingest: Ingest, written: WrittenManifest, re
         # same packs, or refuses when they are gone; it decides under its lock (I4, I8).
         ingest.store_no_more()
         root, needed = existing.manifest, repository.registry.versions.needed_packs(existing.id)
-    draft = VersionDraft(
-        artifact=request.artifact,
-        type=request.type,
-        digest=written.digest,
-        manifest=root,
-        size=written.size,
-        file_count=written.file_count,
-        needed_packs=needed,
-        lease=ingest.lease,
-        aliases=tuple(request.aliases),
-        description=request.description,
-        metadata=request.metadata,
-        run_id=request.run_id,
-        expected_number=request.expected_number,
-    )
+    draft = _draft(request, written, root, needed, ingest.lease)
     ingest.give_to_registry()
     try:
         return repository.registry.versions.commit(draft)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, cast
@@ -27,13 +28,11 @@ from artfs.cli.options import (
 )
 from artfs.cli.output import print_line, print_note
 from artfs.cli.progress import progress
-from artfs.content.ingest import Ingest
-from artfs.content.walk import walk_directory
 from artfs.errors import SourceNotReadable, UserError
-from artfs.model.entry import Entry, directory_entry
 from artfs.model.names import check_aliases, check_type, normalise_path
 from artfs.model.records import CommitOutcome
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_entries
+from artfs.repository.commit_folder import commit_folder
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 
@@ -112,24 +111,18 @@ def _checked_source(source: Path, path: str | None) -> Path:
 
 def _put(repository: Repository, root: Path, path: str | None, request: CommitRequest) -> CommitOutcome:
     request = _with_type(repository, request)
+    if root.is_dir():
+        return commit_folder(repository, root, request, partial(progress, "put"))
     ingest = begin_ingest(repository, request.artifact.entity)
     try:
-        entries = _ingest_folder(ingest, root) if root.is_dir() else [ingest.add_file(root, path or normalise_path(root.name))]
+        entry = ingest.add_file(root, path or normalise_path(root.name))
     except BaseException:
         ingest.abort()
         raise
-    return commit_entries(repository, ingest, entries, request)
+    return commit_entries(repository, ingest, [entry], request)
 
 
 def _with_type(repository: Repository, request: CommitRequest) -> CommitRequest:
     if request.type is not None or repository.registry.collections.find(request.artifact) is not None:
         return request
     return replace(request, type=DEFAULT_TYPE)
-
-
-def _ingest_folder(ingest: Ingest, root: Path) -> list[Entry]:
-    walk = walk_directory(root)
-    files = list(walk.files)
-    with progress("put", len(files)) as on_progress:
-        entries = ingest.add_files(files, on_progress)
-    return [*entries, *(directory_entry(path) for path in walk.empty_directories)]

@@ -11,7 +11,8 @@ import pytest
 from artfs.content.devices import fuse_devices
 from artfs.content.memo import RACY_MARGIN_NS, Memo, root_of
 from artfs.content.memo_file import decode_memo, encode_memo, encode_stamp
-from artfs.content.source import Stamp, stat_source
+from artfs.content.source import stat_source
+from artfs.content.stamp import Stamp
 from artfs.model.digest import digest_of
 from artfs.model.entry import ChunkRef, Content, LeaseId, make_pack_id
 from tests.unit.content.made_bytes import noise

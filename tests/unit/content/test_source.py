@@ -16,7 +16,7 @@ def test_a_whole_file_is_read_with_its_stamp(tmp_path: Path) -> None:
     place = tmp_path / "f"
     place.write_bytes(b"bytes")
     with open_source(str(place)) as source:
-        assert source.read_whole() == b"bytes"
+        assert source.read_whole(memoryview(bytearray(6))) == b"bytes"
     assert source.stamp == stat_source(str(place))
     assert source.stamp.size == 5
 
@@ -36,7 +36,7 @@ def test_a_change_while_the_file_is_open_is_noticed(tmp_path: Path, change: str)
         else:
             place.write_bytes(b"other")
         with pytest.raises(SourceNotReadable, match="f changed while it was read"):
-            source.read_whole()
+            source.read_whole(memoryview(bytearray(6)))
 
 
 def test_a_pipe_in_a_files_place_does_not_block(tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""A local folder becomes a version; at the cost of a walk when it is what it was at the last commit.
+
+Puts together what `content` and `commit` offer, in the caller's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from artfs.content.walk import walk_directory
+from artfs.content.walk_memo import WalkMemo
+from artfs.model.entry import directory_entry
+from artfs.model.records import CommitOutcome
+from artfs.repository.commit import CommitRequest, begin_ingest, commit_again, commit_entries
+from artfs.repository.repository import Repository
+
+#: Told the number of files, gives what is called with the files and bytes done while the block runs.
+Watch = Callable[[int], AbstractContextManager[Callable[[int, int], None] | None]]
+
+
+def commit_folder(
+    repository: Repository, root: Path, request: CommitRequest, watch: Watch = lambda _: nullcontext()
+) -> CommitOutcome:
+    """Make a version of all that is below `root`; else as `commit_entries`."""
+    memo = WalkMemo(repository.config.memo_dir, request.artifact.entity, root)
+    walk = walk_directory(root)
+    known = memo.find(walk)
+    if known is not None and (outcome := commit_again(repository, known, request)) is not None:
+        return outcome
+    ingest = begin_ingest(repository, request.artifact.entity)
+    try:
+        with watch(len(walk.found)) as on_progress:
+            entries = ingest.add_found(walk.found, on_progress)
+    except BaseException:
+        ingest.abort()
+        raise
+    directories = (directory_entry(path) for path in walk.empty_directories)
+    outcome = commit_entries(repository, ingest, [*entries, *directories], request)
+    memo.record(walk, outcome.version.digest)
+    return outcome
