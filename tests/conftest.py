@@ -13,11 +13,18 @@ import pytest
 from artfs.config import Config, load_config
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
+from tests.rights import with_other_rights
 
 MakeDataset = Callable[..., Path]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [with_other_rights(item) for item in items]
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "mounts: mounts a small disk (see tests/rights.py)")
+    config.addinivalue_line("markers", "without_rights: is refused by permission bits (see tests/rights.py)")
     config.addinivalue_line("markers", "expected_logs(*patterns): artfs may log warnings and errors that match one of the patterns")
 
 

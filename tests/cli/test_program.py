@@ -15,6 +15,7 @@ import pytest
 from artfs.version import __version__
 from tests.cli.conftest import PROGRAM, Program
 from tests.conftest import MakeDataset
+from tests.rights import small_disk
 
 
 def test_the_program_puts_and_gets(program: Program, dataset: MakeDataset, tmp_path: Path) -> None:
@@ -49,20 +50,15 @@ def test_paths_that_are_no_utf_8_are_printed_as_they_are(program: Program, datas
     assert (done.returncode, done.stdout) == (0, destination + b"\n"), done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.mounts
 def test_a_full_disk_is_told_and_leaves_nothing_half_visible(program: Program, dataset: MakeDataset, tmp_path: Path) -> None:
-    home = tmp_path / "small"
-    home.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", home], check=True)
-    try:
+    with small_disk(tmp_path / "small", 4) as home:
         where = {"ARTFS_HOME": str(home)}
         assert program("put", dataset({"a": b"1"}, name="first"), "pets", env=where).returncode == 0
         done = program("put", dataset({"big": os.urandom(9_000_000)}, name="big"), "pets", env=where)
         assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (8, b"", 1), done.stderr
         assert program("versions", "pets", env=where).stdout.count(b"\n") == 1
         assert program("put", dataset({"a": b"2"}, name="next"), "pets", env=where).stdout == b"pets:v1\n"
-    finally:
-        subprocess.run(["umount", home], check=True)
 
 
 def test_a_reader_that_goes_away_ends_cat_without_a_word(program: Program, environ: dict[str, str]) -> None:

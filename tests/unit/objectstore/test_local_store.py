@@ -13,6 +13,7 @@ import pytest
 
 from artfs.errors import NotFound, StoreFull, StoreUnavailable
 from artfs.objectstore.local import INCOMING, LocalStore
+from tests.rights import small_disk as small_disk_at
 
 MIB = 1 << 20
 
@@ -20,17 +21,8 @@ MIB = 1 << 20
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
-    mountpoint = tmp_path / "small-disk"
-    mountpoint.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mountpoint)], check=False, capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.strip()}")
-    try:
+    with small_disk_at(tmp_path / "small-disk", 4) as mountpoint:
         yield mountpoint
-    finally:
-        subprocess.run(["umount", "-l", str(mountpoint)], check=True)
 
 
 def open_below(folder: Path) -> int:
@@ -42,6 +34,7 @@ def open_below(folder: Path) -> int:
     return sum(place.is_relative_to(folder) for place in places)
 
 
+@pytest.mark.mounts
 def test_a_full_disk_is_said_with_the_path_and_leaves_nothing(small_disk: Path) -> None:
     objects = LocalStore(small_disk / "objects")
     objects.put("packs/aa/01", [bytes(MIB)])
@@ -53,6 +46,7 @@ def test_a_full_disk_is_said_with_the_path_and_leaves_nothing(small_disk: Path) 
     assert objects.get("packs/aa/01") == bytes(MIB)
 
 
+@pytest.mark.mounts
 def test_a_full_disk_frees_itself_by_delete(small_disk: Path) -> None:
     objects = LocalStore(small_disk / "objects")
     objects.put("packs/aa/01", [bytes(3 * MIB)])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import sqlite3
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 from artfs.errors import ArtfsError, ConfigNotValid, IntegrityError, RegistryUnavailable, StoreFull
 from artfs.registry.open import Registry, open_registry
 from tests.contract.registry.writer import BIKE, Writer
+from tests.rights import small_disk
 
 
 @pytest.fixture
@@ -180,7 +179,7 @@ def test_folder_in_the_place_of_the_file_is_unavailable(path: Path) -> None:
         open_registry(f"sqlite:///{path}")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.without_rights
 def test_file_that_may_not_be_written_is_unavailable(registry: Registry, path: Path) -> None:
     registry.close()
     path.chmod(0o400)
@@ -188,14 +187,9 @@ def test_file_that_may_not_be_written_is_unavailable(registry: Registry, path: P
         Writer(registry).log(b"A")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
+@pytest.mark.mounts
 def test_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=False, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "disk", 2) as disk:
         registry = open_registry(f"sqlite:///{disk}/registry.sqlite")
         writer = Writer(registry)
         committed: list[int] = []
@@ -204,8 +198,6 @@ def test_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
         assert len(committed) > 3
         assert [version.number for version in registry.versions.list(BIKE)] == committed[::-1]
         registry.close()
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_database_of_another_program_is_refused(path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,25 +16,21 @@ from artfs.model.names import ArtifactName
 from artfs.repository.open import open_repository
 from artfs.vfs.staging.commit import commit_staging
 from artfs.vfs.staging.store import StagingStore
+from tests.rights import small_disk as small_disk_at
 from tests.unit.vfs.staging.doubles import get, make_directory, put, tree_of
 
 MIB = 1 << 20
 BIKES = ArtifactName("tester", "default", "bikes")
 FILES: dict[str, bytes | str | None] = {"big": bytes(2 * MIB), "small": b"x", "d/e/f": b"y"}
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
+pytestmark = pytest.mark.mounts
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=False, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr}")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
+    with small_disk_at(tmp_path / "disk", 4) as disk:
+        yield disk
 
 
 def fill(disk: Path, leave: int) -> Path:
