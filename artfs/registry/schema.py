@@ -8,6 +8,7 @@ column of its own. Foreign keys are enforced by both databases.
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     CheckConstraint,
     Column,
@@ -19,7 +20,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
-    text,
+    event,
 )
 
 from artfs.registry.columns import JsonObject, PlainText, UtcTime
@@ -125,13 +126,13 @@ versions = Table(
     sqlite_autoincrement=True,
 )
 # The database itself refuses a second committed version of one content, whatever the code above it does (I8).
-Index(
-    "versions_committed_digest",
-    versions.c.collection_id,
-    versions.c.digest,
-    unique=True,
-    sqlite_where=text("state = 'committed'"),
-    postgresql_where=text("state = 'committed'"),
+# As text, the same for both: an `Index` with a condition for PostgreSQL would import all of its dialect, whatever is used.
+event.listen(
+    versions,
+    "after_create",
+    DDL(  # type: ignore[no-untyped-call]
+        "CREATE UNIQUE INDEX versions_committed_digest ON versions (collection_id, digest) WHERE state = 'committed'"
+    ),
 )
 
 # One row: a movable name. It stands on one committed version of its own collection, or does not exist.
