@@ -6,7 +6,7 @@ Everything that comes from a user passes through here once, at the border; the l
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from artfs.errors import NameNotValid, TypeNotValid
@@ -88,12 +88,14 @@ def _why_not_an_alias(alias: str) -> str | None:
     return None
 
 
-def check_aliases(aliases: str | list[str] | tuple[str, ...] | None) -> list[str]:
+def check_aliases(aliases: str | Iterable[str] | None) -> list[str]:
     """The aliases as a list without repetition, in the order given; a `str` is one alias."""
     if aliases is None:
         return []
     if isinstance(aliases, str):
         aliases = [aliases]
+    if not isinstance(aliases, Iterable):
+        raise TypeNotValid(f"aliases must be a list of text, not {type(aliases).__name__}")
     return list(dict.fromkeys(check_alias(alias) for alias in aliases))
 
 

@@ -90,6 +90,11 @@ class Packs:
 
         return self._database.read(work)
 
+    def needed(self) -> set[PackId]:
+        """The packs that something that anybody can see needs."""
+        query = select(packs.c.pack).where(~IS_UNNEEDED)
+        return self._database.read(lambda connection: {PackId(pack) for pack in connection.execute(query).scalars()})
+
     def iter_all(self) -> Iterator[PackRecord]:
         """All packs that have a row, oldest row first. One that is added meanwhile may be missed."""
         after = 0

@@ -155,6 +155,16 @@ class Versions:
 
         return self._database.read(work)
 
+    def newest(self, artifact: ArtifactName) -> VersionRecord | None:
+        """The live version with the highest number. Raises NotFound when there is no such artifact."""
+
+        def work(connection: Connection) -> VersionRecord | None:
+            criterion = versions.c.collection_id == require_collection_id(connection, artifact)
+            found = select_versions(connection, criterion, IS_LIVE, order_by=versions.c.number.desc(), limit=1)
+            return found[0] if found else None
+
+        return self._database.read(work)
+
     def _live_after(self, version_id: int) -> Sequence[VersionRecord]:
         criteria = (IS_LIVE, versions.c.id > version_id)
         return self._database.read(lambda connection: select_versions(connection, *criteria, order_by=versions.c.id, limit=BATCH))

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from artfs.model.entry import PackId, lease_of_pack, lease_prefix, pack_key
+from artfs.model.entry import lease_of_pack, lease_prefix, pack_key
 from artfs.model.records import LeaseRecord
 from artfs.repository.repository import Repository
 
@@ -114,7 +114,7 @@ def _delete_doomed(repository: Repository, report: GcReport, doomed_before: date
 
 
 def _count_packs(repository: Repository, report: GcReport, now: datetime, doomed_before: datetime) -> None:
-    needed = _needed_packs(repository)
+    needed = repository.registry.packs.needed()
     for pack in repository.registry.packs.iter_all():
         if not pack.committed:
             report.keep(KEPT_IN_FLIGHT, pack.size)
@@ -125,10 +125,3 @@ def _count_packs(repository: Repository, report: GcReport, now: datetime, doomed
         else:
             report.doomed.add(pack.size)
             report.keep(KEPT_GRACE, pack.size)
-
-
-def _needed_packs(repository: Repository) -> set[PackId]:
-    needed: set[PackId] = set()
-    for version in repository.registry.versions.iter_live():
-        needed |= repository.registry.versions.needed_packs(version.id)
-    return needed

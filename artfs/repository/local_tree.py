@@ -33,6 +33,8 @@ class LocalTree:
     def __init__(self, root: Path, *, create: bool = False) -> None:
         self.root = root
         with explained(root):
+            if root.exists() and not root.is_dir():
+                raise UserError(f"{root} is a file: choose a directory")
             if create:
                 root.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -16,7 +16,7 @@ from artfs.cli.output import Cell, Column, Size, print_json, print_note, print_t
 from artfs.cli.place import Place
 from artfs.content.manifests import Manifest
 from artfs.model.entry import Entry, Kind
-from artfs.model.records import CollectionRecord, VersionRecord
+from artfs.model.records import VersionRecord
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 
@@ -52,7 +52,7 @@ def command(
 def _list_artifacts(invocation: Invocation, repository: Repository, *, as_json: bool) -> None:
     entity, project = invocation.config.entity, invocation.config.project
     collections = repository.registry.collections.list(entity, project)
-    newest = [_newest(repository, collection) for collection in collections]
+    newest = [repository.registry.versions.newest(collection.artifact) for collection in collections]
     if as_json:
         print_json([collection_form(*pair) for pair in zip(collections, newest, strict=True)])
         return
@@ -67,10 +67,6 @@ def _list_artifacts(invocation: Invocation, repository: Repository, *, as_json: 
     others = [f"{entity}/{project}" for entity, project in repository.registry.collections.projects()]
     elsewhere = f"; there are some in {', '.join(others[:5])}" if others else ""
     print_note(f"no artifacts in {entity}/{project}{elsewhere}")
-
-
-def _newest(repository: Repository, collection: CollectionRecord) -> VersionRecord | None:
-    return next(iter(repository.registry.versions.list(collection.artifact)), None)
 
 
 def _list_entries(repository: Repository, wanted: Place, *, recursive: bool, as_json: bool) -> None:

@@ -35,6 +35,13 @@ def delete_version(writer: Writer, content: bytes) -> frozenset[PackId]:
     return needed
 
 
+def test_needed_packs_are_those_of_live_versions(registry: Registry, writer: Writer) -> None:
+    delete_version(writer, b"A")
+    writer.add_pack(writer.open_lease(), b"B")
+    version = writer.log(b"C").version
+    assert registry.packs.needed() == registry.versions.needed_packs(version.id) != set()
+
+
 def test_pack_is_kept_as_it_was_added(registry: Registry, writer: Writer) -> None:
     pack = writer.add_pack(writer.open_lease(), b"A", b"B")
     (record,) = registry.packs.iter_all()

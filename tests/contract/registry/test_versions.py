@@ -208,3 +208,14 @@ def test_same_content_may_be_deleted_more_than_once(registry: Registry, writer: 
         assert version.number == number
         registry.versions.delete(version.id, delete_aliases=True)
     assert registry.versions.list(BIKE) == []
+
+
+def test_newest_is_the_live_version_of_the_highest_number(registry: Registry, writer: Writer) -> None:
+    with pytest.raises(NotFound):
+        registry.versions.newest(BIKE)
+    records = [writer.log(content).version for content in (b"A", b"B", b"C")]
+    writer.log(b"A")
+    assert registry.versions.newest(BIKE) == registry.versions.get(records[2].id)
+    for record in records:
+        registry.versions.delete(record.id, delete_aliases=True)
+    assert registry.versions.newest(BIKE) is None

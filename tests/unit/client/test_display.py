@@ -15,6 +15,7 @@ LOOK = Look("bike-dataset:v3", "dataset", "", ("latest",), None, 2, 1536)
     ("size", "text"),
     [
         (0, "0 bytes"),
+        (1, "1 byte"),
         (1023, "1023 bytes"),
         (1024, "1.0 KiB"),
         (1536 << 10, "1.5 MiB"),

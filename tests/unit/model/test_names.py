@@ -69,6 +69,8 @@ def test_a_str_is_one_alias_and_a_list_is_kept_in_order_without_repetition() -> 
     assert check_aliases("best") == ["best"]
     assert check_aliases(["b", "a", "b"]) == ["b", "a"]
     assert check_aliases(None) == []
+    with pytest.raises(TypeNotValid, match="aliases must be a list of text, not int"):
+        check_aliases(5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("type_name", ["", "job", "wandb-history", "a/b", "x" * 129, "a\n", "\udcff"])

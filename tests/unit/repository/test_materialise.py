@@ -210,7 +210,7 @@ def test_checkout_refuses_directories_that_are_nobodys(repository: Repository, v
 
 def test_root_that_is_a_file_is_one_clear_error(repository: Repository, version: VersionRecord, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file cannot be used"):
+    with pytest.raises(UserError, match="file is a file: choose a directory"):
         download(repository, version, tmp_path / "file")
     with pytest.raises(UserError, match="absent cannot be used"):
         verify_directory(repository, version, tmp_path / "absent")
