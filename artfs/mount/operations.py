@@ -23,13 +23,14 @@ from artfs.mount.guard import guard
 from artfs.mount.handles import HandleTable, OpenListing
 from artfs.mount.notify import Notifier
 from artfs.mount.push import PagePusher
-from artfs.mount.replies import asked_changes, dot_reply, make_reply, missing_reply, reply_of
+from artfs.mount.readdir import reply_dots, reply_listing, reply_rows
+from artfs.mount.replies import asked_changes, make_reply, missing_reply, reply_of
 from artfs.mount.threads import Threads
 from artfs.vfs.artifact_nodes import ArtifactDirectory
 from artfs.vfs.attributes import Attributes
 from artfs.vfs.inodes import ROOT_INO, InodeTable
 from artfs.vfs.listings import Listing, Listings
-from artfs.vfs.node import Listed, Node, OpenFile, os_error
+from artfs.vfs.node import Node, OpenFile, os_error
 from artfs.vfs.problems import Problems
 from artfs.vfs.scene import Scene
 from artfs.vfs.staged_root import StagingRoot
@@ -246,42 +247,14 @@ class ArtfsOperations(pyfuse3.Operations):
     async def readdir(self, fh: int, start_id: int, token: ReaddirToken) -> None:
         if HandleTable.is_inode(fh):
             listing = await self._listing(self._node(fh))
-            if self._reply_dots(token, fh, start_id):
-                self._reply_immutable(token, listing, max(start_id - 2, 0))
-            return
-        opened = self.handles.listing(fh)
-        inode = self.inodes.find(opened.node.key)
-        if self._reply_dots(token, inode.ino if inode else ROOT_INO, start_id):
-            for index, row in enumerate(opened.listed[max(start_id - 2, 0) :], max(start_id, 2)):
-                if not self._reply_row(token, row, index + 1):
-                    return
-
-    @staticmethod
-    def _reply_dots(token: ReaddirToken, ino: int, start_id: int) -> bool:
-        """`.` and `..`, of which the kernel takes no lookup count and looks at nothing but the kind."""
-        return all(pyfuse3.readdir_reply(token, b"." * (index + 1), dot_reply(ino), index + 1) for index in range(start_id, 2))
-
-    def _reply_row(self, token: ReaddirToken, row: Listed, next_id: int) -> bool:
-        inode = self.inodes.admit(row.node)
-        fits = pyfuse3.readdir_reply(token, os.fsencode(row.name), reply_of(inode, row.attributes), next_id)
-        if not fits:
-            self.inodes.forget([(inode.ino, 1)])
-        return fits
-
-    def _reply_immutable(self, token: ReaddirToken, listing: Listing, start: int) -> None:
-        """The same for what never changes, where it is worth to be quick: each entry keeps its inode while the kernel knows it."""
-        reply, names, inodes = pyfuse3.readdir_reply, listing.names, listing.inodes
-        for index in range(start, len(names)):
-            inode = inodes[index]
-            if inode is None or inode.lookups <= 0:
-                row = listing.rows[index]
-                inode = inodes[index] = self.inodes.admit(row.node)
-                reply_of(inode, row.attributes)
-            else:
-                inode.lookups += 1
-            if not reply(token, names[index], inode.reply, index + 3):
-                self.inodes.forget([(inode.ino, 1)])
-                return
+            if reply_dots(token, fh, start_id):
+                reply_listing(token, self.inodes, listing, start_id)
+        else:
+            opened = self.handles.listing(fh)
+            inode = self.inodes.find(opened.node.key)
+            ino = inode.ino if inode else ROOT_INO
+            if reply_dots(token, ino, start_id):
+                reply_rows(token, self.inodes, opened.listed, start_id)
 
     async def _listing(self, node: Node) -> Listing:
         key = node.key

@@ -13,9 +13,10 @@ import errno
 
 from artfs.errors import AlreadyExists, ArtfsError, NotFound
 from artfs.model.names import LATEST, check_alias, format_version_label, parse_version_label
-from artfs.vfs.naming import RENAME_EXCHANGE, RENAME_NOREPLACE, ArtifactPlace
+from artfs.vfs.naming import ArtifactPlace
 from artfs.vfs.node import os_error
 from artfs.vfs.staging.commit import commit_staging
+from artfs.vfs.staging.moves import RENAME_EXCHANGE, RENAME_NOREPLACE
 from artfs.vfs.staging.options import StagingOptions
 
 #: The type of an artifact that was made by mkdir(2), unless its options file says another.

@@ -14,9 +14,7 @@ from artfs.model.names import LATEST, ArtifactName, check_alias, parse_version_l
 from artfs.model.records import VersionRecord
 from artfs.vfs.node import os_error
 from artfs.vfs.scene import Scene
-
-RENAME_NOREPLACE = 1
-RENAME_EXCHANGE = 2
+from artfs.vfs.staging.moves import RENAME_EXCHANGE, RENAME_NOREPLACE
 
 
 class ArtifactPlace(Protocol):

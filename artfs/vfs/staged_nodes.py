@@ -17,6 +17,7 @@ from artfs.vfs.attributes import MOVABLE_S, Attributes, Changes
 from artfs.vfs.node import Listed, Node, OpenFile, os_error
 from artfs.vfs.staged_file import StagedFile
 from artfs.vfs.staged_tree import OpenItem, StagedItem, StagedTree
+from artfs.vfs.staging.moves import RENAME_EXCHANGE
 from artfs.vfs.staging.stat import StagedStat
 
 #: What of open(2)'s flags means something to the staging directory; the kernel has dealt with the rest.
@@ -171,7 +172,7 @@ class StagedNode(Node):
             for path in (old, new):
                 self._keep_reachable(path)
             self.tree.directory.rename(old, new, flags)
-            exchanged = bool(flags & 2)
+            exchanged = bool(flags & RENAME_EXCHANGE)
             if exchanged or not self._is_there(old):  # two names of one file: rename(2) leaves both
                 self.tree.renamed(old, new, exchanged=exchanged)
 

@@ -19,9 +19,7 @@ from artfs.vfs.node import Listed, Node, OpenFile, os_error
 from artfs.vfs.scene import Scene
 from artfs.vfs.staged_nodes import StagedNode
 from artfs.vfs.staging.folder import OPTIONS_SUFFIX
-
-_RENAME_NOREPLACE = 1
-_RENAME_EXCHANGE = 2
+from artfs.vfs.staging.moves import RENAME_EXCHANGE, RENAME_NOREPLACE
 
 
 class StagingRoot(Node):
@@ -116,7 +114,7 @@ class StagingRoot(Node):
         elif isinstance(new_parent, StagingRoot):
             if new_parent.artifact != self.artifact:
                 raise os_error(errno.EXDEV, new_name)
-            if flags & _RENAME_EXCHANGE:
+            if flags & RENAME_EXCHANGE:
                 raise os_error(errno.EINVAL, new_name)
             self._scene.staged.rename(self.artifact, name, new_name)
         else:
@@ -126,9 +124,9 @@ class StagingRoot(Node):
         if not isinstance(new_parent, StagingRoot) or new_parent.artifact != self.artifact:
             raise os_error(errno.EXDEV, new_name)
         new = self._options_path(new_name)
-        if new is None or flags & _RENAME_EXCHANGE:
+        if new is None or flags & RENAME_EXCHANGE:
             raise self.refuse_change()
-        if flags & _RENAME_NOREPLACE and new.exists():
+        if flags & RENAME_NOREPLACE and new.exists():
             raise os_error(errno.EEXIST, new_name)
         options.rename(new)
 

@@ -160,6 +160,6 @@ def test_others_may_look_only_when_they_are_allowed_to() -> None:
         place.commit(place.root / "source")
         for allow_other in (False, True):
             with place.mounted(allow_other=allow_other) as mountpoint:
-                command = ["setpriv", "--reuid", "65534", "--clear-groups", "cat", mountpoint / "data/v0/readme.txt"]
+                command = ["setpriv", "--reuid", "65534", "--clear-groups", "cat", str(mountpoint / "data/v0/readme.txt")]
                 done = subprocess.run(command, capture_output=True, check=False)
                 assert (done.returncode == 0) is allow_other, done.stderr
