@@ -42,7 +42,7 @@ def check_content_unchanged(survey: Survey) -> Iterator[Problem]:
         try:
             root = read_root(survey, version)
         except IntegrityError as error:
-            yield Problem("I3", f"the manifest of {version.qualified_name} is damaged: {error}", names_of([version]))
+            yield Problem("I3", f"the manifest of {version.qualified_name} is damaged: {_damage(error)}", names_of([version]))
             continue
         if root is None:
             continue  # reported under I1
@@ -66,8 +66,13 @@ def _why_page_bad(survey: Survey, page: PageRef) -> str | None:
             return None  # reported under I1
         found = describe_page(entries, page.chunk)
     except (IntegrityError, IndexError) as error:
-        return str(error)
+        return _damage(error)
     return None if found == page else "it does not hold what the manifest says"
+
+
+def _damage(error: IntegrityError | IndexError) -> str:
+    """What is wrong, without the advice to run verify: that is what is being done."""
+    return str(error).partition("; run `artfs verify")[0]
 
 
 def _compare_with_row(version: VersionRecord, pages: tuple[PageRef, ...]) -> Iterator[Problem]:

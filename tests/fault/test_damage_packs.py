@@ -159,6 +159,7 @@ def test_damaged_manifest_page_is_reported_with_its_versions(stored: Config) -> 
         assert {problem.invariant for problem in problems} == {"I3"}
         assert {name for problem in problems for name in problem.versions} == {"tester/default/bike-dataset:v1"}
         assert "binary" in problems[0].paths[0]
+        assert not [problem.what for problem in problems if "run `artfs verify" in problem.what]
 
 
 def test_damaged_manifest_root_is_reported_with_its_version(stored: Config) -> None:
@@ -169,6 +170,7 @@ def test_damaged_manifest_root_is_reported_with_its_version(stored: Config) -> N
         repository.manifest(resolve(repository, "v1"))
     problems = _verify(stored, read_data=False)
     assert [problem.versions for problem in problems] == [("tester/default/bike-dataset:v1",)]
+    assert "run `artfs verify" not in problems[0].what
 
 
 @pytest.mark.parametrize("keep", [0, 1, 1000])
