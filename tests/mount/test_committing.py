@@ -56,7 +56,7 @@ def test_renamed_name_shows_the_version_at_once(data: Path) -> None:
     os.rename(staging, data / "best")
     assert os.listdir(data / "best") == ["a"]
     assert (data / "best").stat().st_mode & 0o777 == 0o555
-    expect(errno.EROFS, open, data / "best/a", "wb")
+    expect(errno.EROFS if os.geteuid() == 0 else errno.EACCES, open, data / "best/a", "wb")
     expect(errno.ENOENT, os.stat, staging)
 
 

@@ -155,7 +155,9 @@ def test_every_way_of_writing_below_a_version_is_refused_as_read_only(shared: Pa
     for number, attempt in enumerate(attempts):
         with pytest.raises(OSError) as caught:
             attempt()
-        assert caught.value.errno == errno.EROFS, (number, caught.value)
+        # The permission bits stop an ordinary user before the read-only tree does; root they do not stop.
+        refused = {errno.EROFS} if os.geteuid() == 0 else {errno.EROFS, errno.EACCES, errno.EPERM}
+        assert caught.value.errno in refused, (number, caught.value)
 
 
 def test_extended_attributes_are_not_there(shared: Path) -> None:
