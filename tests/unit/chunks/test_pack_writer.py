@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Sequence
 
 import pytest
+from typing_extensions import Buffer
 
 from artfs.chunks.pack import MAX_CHUNKS, read_chunk_table
 from artfs.chunks.pack_writer import PackWriter
@@ -92,6 +94,38 @@ def test_at_most_two_packs_are_on_their_way_and_the_adder_waits() -> None:
     thread.join(30)
     assert not thread.is_alive()
     assert objects.puts == 5
+
+
+class BufferCountingStore(GatedStore):
+    """Keeps which memory the packs came in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memories: list[object] = []
+
+    def put(self, key: str, data: Sequence[Buffer]) -> None:
+        super().put(key, data)
+        self.memories += [memoryview(piece).obj for piece in data]
+
+
+def test_packs_of_any_number_come_together_in_three_buffers() -> None:
+    objects = BufferCountingStore()
+    writer = PackWriter(objects, pack_ids(), ignore, target_size=1000)
+    refs = [add_raw(writer, chunk) for chunk in CHUNKS]
+    writer.flush()
+    assert len(objects.memories) == len(CHUNKS)
+    assert len({id(memory) for memory in objects.memories}) <= 3
+    assert ChunkStore(objects, 0).read(refs) == CHUNKS
+
+
+def test_the_longest_chunk_fits_behind_a_pack_that_is_nearly_full() -> None:
+    objects = GatedStore()
+    longest = random.Random(0).randbytes(MAX_CHUNK_SIZE)
+    writer = PackWriter(objects, pack_ids(), ignore, target_size=1000)
+    refs = [writer.add(digest_of(chunk), len(chunk), chunk) for chunk in (b"x" * 999, longest)]
+    writer.flush()
+    assert objects.puts == 1
+    assert ChunkStore(objects, 0).read(refs) == [b"x" * 999, longest]
 
 
 def test_the_first_error_is_raised_and_raised_again() -> None:

@@ -65,6 +65,31 @@ def test_small_files_become_few_objects_and_few_lookups(bench: Workbench) -> Non
     assert len(bench.packs.lookups) <= 1000 // BATCH_FILES + 1
 
 
+@pytest.mark.parametrize("size", [0, 99, 101, 5000])
+def test_a_file_that_changed_its_size_since_it_was_found_is_as_it_is_now_or_refused(bench: Workbench, size: int) -> None:
+    for number in range(3):
+        bench.write_file(f"src/{number}", noise(100, number))
+    found = walk_directory(bench.folder / "src").found
+    bench.write_file("src/1", noise(size))
+    ingest = bench.ingest()
+    if size > 100:  # no room was kept for more than was found
+        with pytest.raises(SourceNotReadable, match="1 changed while it was read"):
+            ingest.add_found(found)
+        return
+    entries = ingest.add_found(found)
+    ingest.finish()
+    assert [entry.size for entry in entries] == [100, size, 100]
+    assert [bench.reader.read(entry, 0, 100) for entry in entries] == [noise(100, 0), noise(size), noise(100, 2)]
+
+
+def test_memory_of_short_files_is_used_again_only_when_they_are_stored(bench: Workbench) -> None:
+    sizes = [1, 3_000_000, 70_000, 0, WHOLE_SIZE, 20_000, WINDOW_SIZE + 5, 1_200_000] * 6
+    files = [(f"f{number}", bench.write_file(f"f{number}", noise(size, number))) for number, size in enumerate(sizes)]
+    entries, _ = bench.add(files)
+    for entry, (_, place) in zip(entries, files, strict=True):
+        assert bench.fresh_reader().read(entry, 0, entry.size) == place.read_bytes()
+
+
 def test_equal_content_is_stored_once_in_one_ingest(bench: Workbench) -> None:
     data = noise(300_000)
     files = [(f"f{number}", bench.write_file(f"f{number}", data)) for number in range(5 * BATCH_FILES)]

@@ -16,7 +16,7 @@ def test_a_whole_file_is_read_with_its_stamp(tmp_path: Path) -> None:
     place = tmp_path / "f"
     place.write_bytes(b"bytes")
     with open_source(str(place)) as source:
-        assert source.read_whole(memoryview(bytearray(6))) == b"bytes"
+        assert bytes(source.read_whole(memoryview(bytearray(6)))) == b"bytes"
     assert source.stamp == stat_source(str(place))
     assert source.stamp.size == 5
 
