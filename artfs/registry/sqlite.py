@@ -73,6 +73,12 @@ def _explain(error: Exception, path: Path) -> Failure:
                 RegistryUnavailable(f"the registry {path} cannot be written: check the permissions of it and its folder")
             )
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_IOERR:
+            if _is_read_only(path):
+                return Failure(
+                    RegistryUnavailable(
+                        f"the registry {path} is on a read-only file system, and even a reader writes beside it: copy it"
+                    )
+                )
             # A full disk shows itself so where the log's index is mapped or a journal is made.
             if _has_no_space(path):
                 return Failure(_full(path))
@@ -87,6 +93,13 @@ def _explain(error: Exception, path: Path) -> Failure:
 
 def _full(path: Path) -> StoreFull:
     return StoreFull(f"no space is left for the registry {path}: free some and try again")
+
+
+def _is_read_only(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _has_no_space(path: Path) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import sqlite3
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -198,6 +200,18 @@ def test_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
         assert len(committed) > 3
         assert [version.number for version in registry.versions.list(BIKE)] == committed[::-1]
         registry.close()
+
+
+@pytest.mark.mounts
+def test_read_only_file_system_is_told_and_not_taken_for_a_full_one(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 2) as disk:
+        registry = open_registry(f"sqlite:///{disk}/registry.sqlite")
+        Writer(registry).log(b"A")
+        registry.close()
+        (disk / "filler").write_bytes(bytes(os.statvfs(disk).f_bavail * 4096 - 100_000))
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        with pytest.raises(RegistryUnavailable, match="is on a read-only file system"):
+            open_registry(f"sqlite:///{disk}/registry.sqlite")
 
 
 def test_database_of_another_program_is_refused(path: Path) -> None:
