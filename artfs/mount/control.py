@@ -41,7 +41,7 @@ def start_mount(
 
     mountpoint = Path(os.path.abspath(mountpoint.expanduser()))  # noqa: PTH100 - symlinks are the kernel's business
     check_fuse(allow_other=allow_other)
-    check_mountpoint(mountpoint)
+    check_mountpoint(mountpoint, read_note(config.mounts_dir, mountpoint))
     mountpoint = mountpoint.resolve()
     log = None if foreground else _log_path(config, mountpoint)
     request = daemon.MountRequest(
@@ -143,7 +143,7 @@ def stop_mount(mountpoint: Path, timeout_s: float = 60.0, config: Config | None 
             raise NotFound(f"nothing of artfs is mounted at {mountpoint}: 'artfs status' lists the mounts")
         mountpoint = parent
     info = read_note(config.mounts_dir, mountpoint)
-    if is_dead(mountpoint):
+    if is_dead(mountpoint, info):
         clean_up(mountpoint)
         forget_dead(config.mounts_dir)
         return

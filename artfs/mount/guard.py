@@ -16,6 +16,7 @@ import pyfuse3
 
 from artfs.errors import ArtfsError, NotFound, ReadOnly
 from artfs.mount.errno_map import errno_of
+from artfs.mount.notify import Notifier
 from artfs.vfs.problems import Problems
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,11 @@ class Guarded(Protocol):
         """One more request."""
         ...
 
+    @property
+    def notifier(self) -> Notifier:
+        """Who tells the kernel about names that a request has moved."""
+        ...
+
 
 S = TypeVar("S", bound=Guarded)
 
@@ -55,6 +61,7 @@ def guard(handler: Callable[Concatenate[S, P], Coroutine[Any, Any, T]]) -> Calla
     @functools.wraps(handler)
     async def guarded(self: S, *arguments: P.args, **named: P.kwargs) -> T:
         self.count(name)
+        moves = self.notifier.collect()
         try:
             return await handler(self, *arguments, **named)
         except pyfuse3.FUSEError:
@@ -67,6 +74,8 @@ def guard(handler: Callable[Concatenate[S, P], Coroutine[Any, Any, T]]) -> Calla
             logger.exception("%s %s failed in a way that nobody expected", name, _describe(self, name, arguments))
             self.problems.record(_describe(self, name, arguments), "a defect of artfs: the log has the details")
             number = errno.EIO
+        finally:
+            self.notifier.tell(moves)
         raise pyfuse3.FUSEError(number)
 
     return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", guarded)

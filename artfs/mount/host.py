@@ -5,18 +5,22 @@ Each obstacle is one sentence that says what to do. Blocking; any thread.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 from artfs.errors import Busy, TransientError, UserError
-from artfs.mount.mount_info import mounted_targets
+from artfs.mount.mount_info import MountInfo, mounted_targets
 
 FUSE_DEVICE = Path("/dev/fuse")
 FUSE_CONF = Path("/etc/fuse.conf")
 _COMMAND_TIMEOUT_S = 30.0
+#: How long a mount may take to say that it is there.
+_PATIENCE_S = 10.0
 
 
 def check_fuse(*, allow_other: bool, device: Path = FUSE_DEVICE, conf: Path = FUSE_CONF) -> None:
@@ -46,10 +50,13 @@ def _allows_other(conf: Path) -> bool:
     return any(line.strip() == "user_allow_other" for line in lines)
 
 
-def check_mountpoint(mountpoint: Path) -> None:
-    """Raise UserError unless `mountpoint` is an empty directory on which nothing is mounted. Cleans up a dead mount first."""
+def check_mountpoint(mountpoint: Path, noted: MountInfo | None = None) -> None:
+    """Raise UserError unless `mountpoint` is an empty directory on which nothing is mounted. Cleans up a dead mount first.
+
+    `noted` is what is written down of the mount that may be there.
+    """
     if mountpoint in mounted_targets():
-        if not is_dead(mountpoint):
+        if not is_dead(mountpoint, noted):
             raise Busy(f"{mountpoint} is mounted already: unmount it first with 'artfs umount {mountpoint}'")
         clean_up(mountpoint)
     try:
@@ -68,18 +75,37 @@ def check_mountpoint(mountpoint: Path) -> None:
         raise UserError(f"the mount point {mountpoint} is not yours to write: choose a directory of your own")
 
 
-def is_dead(mountpoint: Path) -> bool:
-    """True if nobody serves the mount any more."""
-    try:
-        os.statvfs(mountpoint)  # which the kernel does not answer from its cache, as it may a stat
-    except OSError as error:
-        return error.errno in {errno.ENOTCONN, errno.ECONNABORTED}
-    return False
+def is_dead(mountpoint: Path, noted: MountInfo | None = None, *, patience_s: float = _PATIENCE_S) -> bool:
+    """True if nobody serves the mount any more.
+
+    One that does not answer in time may be slow: it is dead only if the daemon that was `noted` for it has ended.
+    """
+    answers: list[bool] = []
+
+    def ask() -> None:
+        try:
+            os.statvfs(mountpoint)  # which the kernel does not answer from its cache, as it may a stat
+        except OSError as error:
+            answers.append(error.errno in {errno.ENOTCONN, errno.ECONNABORTED})
+
+    # In a thread that nobody has to wait for: a request to a daemon that is stopped, or killed in a bad moment, has no end.
+    asking = threading.Thread(target=ask, name="artfs-ask-mount", daemon=True)
+    asking.start()
+    asking.join(patience_s)
+    return answers[0] if answers else noted is not None and not noted.is_running()
 
 
 def clean_up(mountpoint: Path) -> None:
-    """Take away a mount that nobody serves any more."""
+    """Take away a mount that nobody serves any more, and end the requests that still wait for an answer."""
+    if os.geteuid() == 0:
+        _run_quietly(["umount", "-f", str(mountpoint)])
     unmount(mountpoint, lazy=True)
+
+
+def _run_quietly(command: list[str]) -> None:
+    """Run a command whose failure does not matter, as another one comes after it."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(command, capture_output=True, timeout=_COMMAND_TIMEOUT_S, check=False)  # noqa: S603 - a fixed command
 
 
 def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
