@@ -68,6 +68,8 @@ def guard(handler: Callable[Concatenate[S, P], Coroutine[Any, Any, T]]) -> Calla
             raise
         except (OSError, ArtfsError) as error:
             number = errno_of(error)
+            if name == "rename" and number == errno.EINVAL and isinstance(error, ArtfsError):
+                number = errno.EPERM  # of EINVAL, mv says that a directory cannot be moved into itself
             if _needs_a_reason(error, number):
                 _write_down(self, name, arguments, error, number)
         except Exception:

@@ -206,7 +206,7 @@ class LocalStore:
             return
         self._ensure_root(folder.parent)
         with contextlib.suppress(FileExistsError):
-            self._fs.mkdir(folder, 0o755)
+            self._fs.mkdir(folder, 0o700)
         sync_folder(self._fs, folder.parent)
 
     def _clean_once(self) -> None:

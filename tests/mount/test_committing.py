@@ -128,8 +128,9 @@ def test_writes_right_before_the_rename_are_in_the_version(data: Path) -> None:
 
 def test_a_bad_alias_is_refused_and_nothing_is_lost(data: Path) -> None:
     staging = stage(data, a=b"1")
-    for name, number in ((".hidden", errno.EINVAL), ("a:b", errno.EINVAL), ("v01", errno.EINVAL)):
-        expect(number, os.rename, staging, data / name)
+    # EPERM, not EINVAL, of which mv says that a directory cannot be moved to a subdirectory of itself.
+    for name in (".hidden", "a:b", "v01"):
+        expect(errno.EPERM, os.rename, staging, data / name)
     assert (staging / "a").read_bytes() == b"1"
     assert "not a valid alias" in (data.parent / ".artfs/errors").read_text()
 
@@ -149,7 +150,7 @@ def test_options_beside_a_staging_directory_go_into_the_version(data: Path) -> N
 def test_options_that_make_no_sense_keep_the_staging_directory(data: Path) -> None:
     staging = stage(data, a=b"1")
     (data / "staging/work.json").write_text("{")
-    expect(errno.EINVAL, os.rename, staging, data / "best")
+    expect(errno.EPERM, os.rename, staging, data / "best")
     assert (staging / "a").read_bytes() == b"1"
     assert "work.json is not valid JSON" in (data.parent / ".artfs/errors").read_text()
 

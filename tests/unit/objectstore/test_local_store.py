@@ -152,3 +152,8 @@ def test_reading_makes_no_folder(tmp_path: Path) -> None:
     objects.delete("a")
     assert not objects.has("a")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_artfs_makes_is_for_its_owner_alone(tmp_path: Path) -> None:
+    LocalStore(tmp_path / "store").put("packs/a/0", [b"x"])
+    assert (tmp_path / "store").stat().st_mode & 0o777 == 0o700
