@@ -45,7 +45,7 @@ def commit_by_rename(place: ArtifactPlace, staging: str, new_name: str, flags: i
 
 def _prepare(place: ArtifactPlace, staging: str, new_name: str) -> None:
     scene, artifact = place.scene, place.artifact
-    if scene.views.renew(artifact, new_name):
+    if scene.views.renew(artifact, new_name, f"staging/{staging}"):
         return
     scene.views.unsettle(artifact)
     newest = place.find_version(LATEST)

@@ -41,13 +41,14 @@ def check_new_alias(place: ArtifactPlace, name: str) -> str:
     return check_alias(name)
 
 
-def spare_holders(place: ArtifactPlace, name: str) -> None:
+def spare_holders(place: ArtifactPlace, name: str, by: str) -> None:
     """Before the kernel makes the directory under an alias die: let it die for nobody who holds it.
 
     rename(2) onto a directory and rmdir(2) mark its inode dead, and the version would be gone for those who have it open or
     bind-mounted. ESTALE makes the kernel look the name up again and try once more: then the alias has an inode of its own.
+    `by` is the name that comes in its place, if any.
     """
-    if not place.scene.views.renew(place.artifact, name):
+    if not place.scene.views.renew(place.artifact, name, by):
         raise os_error(errno.ESTALE, name)
 
 
@@ -70,7 +71,7 @@ def remove_alias(place: ArtifactPlace, name: str) -> None:
     place.scene.check_writable(name)
     if parse_version_label(name) is not None or place.find_version(name) is None:
         raise ReadOnly(f"{place.where}/{name} cannot be removed: only aliases can; 'artfs rm' deletes versions")
-    spare_holders(place, name)
+    spare_holders(place, name, "")
     place.scene.repository.registry.aliases.remove(place.artifact, name)
     place.scene.views.retire(place.artifact, name)
     place.scene.say_moved(place.artifact, [name])
@@ -87,7 +88,7 @@ def move_name(place: ArtifactPlace, name: str, new_name: str, flags: int) -> Non
     if place.find_version(new_name) is not None:
         if flags & RENAME_NOREPLACE:
             raise os_error(errno.EEXIST, new_name)
-        spare_holders(place, new_name)
+        spare_holders(place, new_name, name)
     try:
         place.scene.repository.registry.aliases.rename(place.artifact, name, new_name)
     except NotFound:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
@@ -27,8 +28,10 @@ from artfs.model.records import VersionRecord
 from artfs.repository.repository import Repository
 from artfs.vfs.attributes import MOVABLE_S, NEVER_S
 
-#: The kernel tries a second time at once; after this it was something else.
-_SECOND_TRY_S = 5.0
+#: How long names are unsettled: the kernel tries a second time at once.
+_UNSETTLED_S = 5.0
+#: The second try may have to wait for the lock of the directory, behind a commit that takes as long as it takes.
+_SECOND_TRY_S = 3600.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -59,12 +62,13 @@ class View:
 class Views:
     """The views that somebody still uses."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, clock: Callable[[], float] = time.monotonic) -> None:
         self._repository = repository
+        self._clock = clock
         self._lock = threading.Lock()
         self._serials = itertools.count()
         self._views: WeakValueDictionary[tuple[ArtifactName, str], View] = WeakValueDictionary()
-        self._renewed: dict[tuple[ArtifactName, str], float] = {}
+        self._renewed: dict[tuple[ArtifactName, str, str], float] = {}
         self._unsettled: dict[ArtifactName, float] = {}
 
     def show(self, version: VersionRecord, name: str, where: str) -> View:
@@ -87,23 +91,27 @@ class Views:
         with self._lock:
             self._views.pop((artifact, name), None)
 
-    def renew(self, artifact: ArtifactName, name: str) -> bool:
-        """True if the inode under the name may die: the kernel has just looked it up again. Otherwise ask it to."""
-        key = (artifact, name)
-        now = time.monotonic()
+    def renew(self, artifact: ArtifactName, name: str, by: str) -> bool:
+        """True if the inode under the name may die: the kernel has looked it up again since. Otherwise ask it to.
+
+        `by` tells one request from others that move the same name at the same time: each has a second try of its own, and no third.
+        """
+        key = (artifact, name, by)
+        now = self._clock()
         with self._lock:
-            if now - self._renewed.pop(key, -_SECOND_TRY_S) < _SECOND_TRY_S:
+            before = self._renewed.pop(key, None)
+            if before is not None and now - before < _SECOND_TRY_S:
                 return True
             self._renewed[key] = now
-            self._views.pop(key, None)
+            self._views.pop((artifact, name), None)
             return False
 
     def unsettle(self, artifact: ArtifactName) -> None:
         """Names of the artifact are about to move, or have just moved: for a moment the kernel may not keep any."""
         with self._lock:
-            self._unsettled[artifact] = time.monotonic() + _SECOND_TRY_S
+            self._unsettled[artifact] = self._clock() + _UNSETTLED_S
 
     def name_timeout_s(self, artifact: ArtifactName) -> float:
         """How long the kernel may keep what it knows of a name in the artifact, and that there is no such name."""
         until = self._unsettled.get(artifact)
-        return NEVER_S if until is not None and time.monotonic() < until else MOVABLE_S
+        return NEVER_S if until is not None and self._clock() < until else MOVABLE_S

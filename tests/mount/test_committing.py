@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -289,3 +290,17 @@ def test_a_run_gets_what_it_read_and_committed(place: Place, source: Path) -> No
         os.rename(mountpoint / "unread/staging/edit", mountpoint / "unread/best")
         told = json.loads((mountpoint / "unread/.artfs/v0.json").read_text())
         assert [run["id"] for run in told["consumers"]] == ["train-7"], "what a run edits, it has used"
+
+
+def test_commits_to_one_name_at_the_same_time_all_succeed(data: Path) -> None:
+    """The first attempt at each is told to try again, and there is no third: none may take the second try of another."""
+
+    def commit_some(who: str) -> None:
+        for number in range(5):
+            os.rename(stage(data, f"{who}-{number}", a=f"{who} {number}".encode()), data / "best")
+
+    with ThreadPoolExecutor(3) as threads:
+        for done in [threads.submit(commit_some, who) for who in ("one", "two", "three")]:
+            done.result()
+    assert {f"v{number}" for number in range(16)} <= set(os.listdir(data))
+    assert os.listdir(data / "staging") == []

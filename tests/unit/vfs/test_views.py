@@ -32,10 +32,20 @@ def test_a_name_keeps_its_view_while_it_means_the_same_version(repository: Repos
 def test_a_view_is_renewed_before_its_inode_may_die(repository: Repository, tmp_path: Path) -> None:
     views, version = Views(repository), commit(repository, tmp_path / "f", "1")
     held = views.show(version, "best", "data/best")
-    assert not views.renew(ARTIFACT, "best")
+    assert not views.renew(ARTIFACT, "best", "new")
     assert views.show(version, "best", "data/best") is not held
-    assert views.renew(ARTIFACT, "best")
-    assert not views.renew(ARTIFACT, "best")
+    assert views.renew(ARTIFACT, "best", "new")
+    assert not views.renew(ARTIFACT, "best", "new")
+
+
+def test_each_of_two_requests_for_one_name_has_its_second_try_however_long_it_waits(repository: Repository) -> None:
+    now = 100.0
+    views = Views(repository, clock=lambda: now)
+    assert not views.renew(ARTIFACT, "best", "staging/one")
+    assert not views.renew(ARTIFACT, "best", "staging/other")
+    assert views.renew(ARTIFACT, "best", "staging/other")
+    now += 600
+    assert views.renew(ARTIFACT, "best", "staging/one")
 
 
 def test_the_kernel_keeps_no_name_that_is_about_to_move(repository: Repository) -> None:
