@@ -13,14 +13,38 @@ from dataclasses import dataclass
 from artfs.vfs.node import Listed, Node, OpenFile, os_error
 
 _FIRST_HANDLE = 1 << 62
+#: More than what has room in the reply to getdents(2) of the C library.
+_ROWS_AT_ONCE = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenListing:
-    """A directory as it was when it was opened."""
+    """An open directory: its names as of the first request for them, and what each is as of the request that asks.
+
+    The kernel believes the attributes in a reply when nothing has changed since it asked: a size from before a write would become
+    that of the file, and the next append would go into the middle of it.
+    """
 
     node: Node
-    listed: Sequence[Listed]
+    _listed: Sequence[Listed] | None = None
+    _state: object = None
+
+    def rows_from(self, first: int) -> Sequence[tuple[int, Listed]]:
+        """Some rows from number `first` on, with their numbers; none only at the end. Blocks; number 0 begins anew."""
+        if self._listed is None or first == 0:
+            self._state = self.node.state
+            self._listed = self.node.list()
+            return list(enumerate(self._listed))[first:]
+        for start in range(first, len(self._listed), _ROWS_AT_ONCE):
+            rows = self._listed[start : start + _ROWS_AT_ONCE]
+            if self._state is None or self.node.state is not self._state:
+                now = [(number, self.node.look_again(row)) for number, row in enumerate(rows, start)]
+            else:
+                now = list(enumerate(rows, start))
+            found = [(number, row) for number, row in now if row is not None]
+            if found:
+                return found
+        return []
 
 
 class HandleTable:

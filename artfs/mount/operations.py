@@ -241,7 +241,7 @@ class ArtfsOperations(pyfuse3.Operations):
         node = self._node(inode)
         if node.is_immutable:
             return inode
-        return self.handles.add_listing(OpenListing(node, await self.threads.run(node.list)))
+        return self.handles.add_listing(OpenListing(node))
 
     @guard
     async def readdir(self, fh: int, start_id: int, token: ReaddirToken) -> None:
@@ -251,10 +251,11 @@ class ArtfsOperations(pyfuse3.Operations):
                 reply_listing(token, self.inodes, listing, start_id)
         else:
             opened = self.handles.listing(fh)
+            rows = await self.threads.run(opened.rows_from, max(start_id - 2, 0))
             inode = self.inodes.find(opened.node.key)
             ino = inode.ino if inode else ROOT_INO
             if reply_dots(token, ino, start_id):
-                reply_rows(token, self.inodes, opened.listed, start_id)
+                reply_rows(token, self.inodes, rows)
 
     async def _listing(self, node: Node) -> Listing:
         key = node.key

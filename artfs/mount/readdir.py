@@ -22,10 +22,9 @@ def reply_dots(token: pyfuse3.ReaddirToken, ino: int, start_id: int) -> bool:
     return all(pyfuse3.readdir_reply(token, b"." * (index + 1), dot_reply(ino), index + 1) for index in range(start_id, 2))
 
 
-def reply_rows(token: pyfuse3.ReaddirToken, inodes: InodeTable, rows: Sequence[Listed], start_id: int) -> None:
-    """The entries of a directory as it was when it was opened, as many as there is room for."""
-    for index in range(max(start_id - 2, 0), len(rows)):
-        row = rows[index]
+def reply_rows(token: pyfuse3.ReaddirToken, inodes: InodeTable, rows: Sequence[tuple[int, Listed]]) -> None:
+    """Entries with their numbers, as many as there is room for."""
+    for index, row in rows:
         inode = inodes.admit(row.node)
         if not pyfuse3.readdir_reply(token, os.fsencode(row.name), reply_of(inode, row.attributes), index + 3):
             inodes.forget([(inode.ino, 1)])

@@ -96,6 +96,15 @@ class Node:
     def list(self) -> Sequence[Listed]:
         raise os_error(errno.ENOTDIR, self.where)
 
+    @property
+    def state(self) -> object:
+        """Another object whenever something in this directory may have changed; None when nobody can say."""
+        return None
+
+    def look_again(self, row: Listed) -> Listed | None:
+        """A row of this directory as it is now, None when it is gone. Only files whose size can change need more than this."""
+        return row
+
     def readlink(self) -> str:
         raise os_error(errno.EINVAL, self.where)
 

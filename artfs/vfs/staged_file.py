@@ -85,6 +85,7 @@ class StagedFile:
             written = os.pwrite(fd, rest, offset)
             offset += written
             rest = rest[written:]
+        self._tree.changed()
         return len(data)
 
     def truncate(self, size: int) -> None:

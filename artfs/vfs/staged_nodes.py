@@ -122,6 +122,14 @@ class StagedNode(Node):
                 listed.append(Listed(name, node, node.show(status)))
         return listed
 
+    @property
+    def state(self) -> object:
+        return self.tree.state
+
+    def look_again(self, row: Listed) -> Listed | None:
+        found = self.lookup_with_attributes(row.name)
+        return None if found is None else Listed(row.name, *found)
+
     def mkdir(self, name: str, mode: int) -> Node:
         with self.tree.gate.using_paths():
             path = self.child_path(name)
@@ -217,7 +225,9 @@ class StagedNode(Node):
     def open(self, flags: int) -> OpenFile:
         if flags & _WRITING:
             with self._writer_if(writing=True):
-                return StagedFile(self.tree, self.item, self._open_fd(flags & _OPEN_FLAGS), None, writing=True)
+                fd = self._open_fd(flags & _OPEN_FLAGS)
+                self.tree.changed()
+                return StagedFile(self.tree, self.item, fd, None, writing=True)
         with self.tree.gate.using_paths():
             if self.item.paths:
                 status = self.tree.directory.stat(self.path_now())
@@ -245,6 +255,7 @@ class StagedNode(Node):
                     self.tree.directory.chmod(path, stat.S_IMODE(changes.mode))
                 if changes.atime_ns is not None or changes.mtime_ns is not None:
                     self.tree.directory.utimens(path, changes.atime_ns, changes.mtime_ns)
+            self.tree.changed()
             return self.show(self._stat())
 
     def _truncate(self, size: int, opened: StagedFile | None) -> None:

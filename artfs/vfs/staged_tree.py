@@ -73,6 +73,11 @@ class StagedTree:
         self._writers_changed = threading.Condition()
         self._writers = 0
         self._committing = False
+        self.state = object()
+
+    def changed(self) -> None:
+        """A name or an attribute is another from now on: what was listed must be looked at again. Called before the reply."""
+        self.state = object()
 
     def name_timeout_s(self) -> float:
         """How long the kernel may believe in the name of the staging directory: not at all while a commit is about to move it."""
@@ -120,11 +125,13 @@ class StagedTree:
             self._items[path] = item
             if status.host_ino:
                 self._linked[status.host_ino] = item
+        self.changed()
 
     def removed(self, path: str) -> None:
         """Nothing is at `path` any more."""
         with self._lock:
             self._take_name(path)
+        self.changed()
 
     def _take_name(self, path: str) -> None:
         item = self._items.pop(path, None)
@@ -145,6 +152,7 @@ class StagedTree:
                 self._give_name(new + path[len(old) :], item)
             for path, item in others:
                 self._give_name(old + path[len(new) :], item)
+        self.changed()
 
     def _give_name(self, path: str, item: StagedItem) -> None:
         item.paths.append(path)

@@ -257,3 +257,36 @@ def test_tools_fill_a_staging_directory(staging: Path, source: Path, command: st
 def test_sed_and_editors_replace_files_in_place(over: Path) -> None:
     subprocess.run(["sed", "-i", "s/small/large/", over / "readme.txt"], check=True)
     assert (over / "readme.txt").read_bytes() == b"a large data set\n"
+
+
+@pytest.mark.parametrize("others", [0, 1000])
+def test_a_listing_does_not_take_back_the_size_of_a_file_that_is_appended_to(staging: Path, others: int) -> None:
+    directory = staging / "logs"
+    directory.mkdir()
+    for number in range(others):
+        (directory / f"{number:04}").touch()
+    with open(directory / "log", "ab", buffering=0) as log, os.scandir(directory) as rows:
+        log.write(b"one ")
+        seen = [next(rows).name] if others else []
+        log.write(b"two ")
+        seen += [row.name for row in rows]
+        log.write(b"three")
+    assert len(seen) == others + 1
+    assert (directory / "log").read_bytes() == b"one two three"
+
+
+def test_a_listing_does_not_bring_back_what_was_removed_or_moved_meanwhile(staging: Path) -> None:
+    directory = staging / "large"
+    directory.mkdir()
+    for number in range(1000):
+        (directory / f"{number:04}").touch()
+    with os.scandir(directory) as rows:
+        next(rows)
+        for number in range(400, 900):
+            (directory / f"{number:04}").unlink()
+        (directory / "0950").rename(directory / "moved")
+        assert "0999" in [row.name for row in rows]
+    assert not (directory / "0850").exists()
+    assert not (directory / "0950").exists()
+    assert (directory / "moved").exists()
+    assert len(os.listdir(directory)) == 500
