@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -187,8 +188,13 @@ def find_mount(path: Path, config: Config | None = None) -> MountInfo | None:
     return None
 
 
-def _candidates(path: Path) -> list[Path]:
-    """The path and what is above it, as written and with symlinks above the mount followed."""
-    written = [path, *path.parents]
+def _candidates(path: Path) -> Iterator[Path]:
+    """The path and what is above it, as written and then with symlinks above the mount followed.
+
+    One by one, as following them looks into the mount, which may not answer.
+    """
+    yield path
+    yield from path.parents
     resolved = path.resolve()
-    return [*written, resolved, *resolved.parents]
+    yield resolved
+    yield from resolved.parents

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,21 @@ def test_a_mount_is_found_while_it_is_there(place: Place, source: Path) -> None:
     assert not info.is_running()
     with pytest.raises(NotFound, match="nothing of artfs is mounted"):
         stop_mount(mountpoint, config=place.config)
+
+
+def test_a_mount_that_does_not_answer_is_found_without_asking_it(place: Place) -> None:
+    with place.mounted() as mountpoint:
+        (info,) = list_mounts(place.config)
+        found: list[object] = []
+        asking = threading.Thread(target=lambda: found.append(find_mount(mountpoint / "data/staging/x", place.config)))
+        os.kill(info.pid, signal.SIGSTOP)
+        try:
+            asking.start()
+            asking.join(10)
+            assert found == [info]
+        finally:
+            os.kill(info.pid, signal.SIGCONT)
+            asking.join()
 
 
 def test_mount_points_that_cannot_be_are_refused_in_one_sentence(place: Place) -> None:
