@@ -12,7 +12,7 @@ import errno
 import functools
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyfuse3
@@ -85,10 +85,6 @@ class ArtfsOperations(pyfuse3.Operations):
     def _admit(self, node: Node, attributes: Attributes) -> EntryAttributes:
         return reply_of(self.inodes.admit(node), attributes)
 
-    async def _admit_new(self, node: Node) -> EntryAttributes:
-        attributes = node.attributes() if node.is_quick else await self.threads.run(node.attributes)
-        return self._admit(node, attributes)
-
     @guard
     async def lookup(self, parent_inode: int, name: bytes, ctx: RequestContext) -> EntryAttributes:
         parent, child_name = self._node(parent_inode), _text(name)
@@ -142,13 +138,15 @@ class ArtfsOperations(pyfuse3.Operations):
         if not stat.S_ISREG(mode):
             raise os_error(errno.EPERM, _text(name))
         parent = self._node(parent_inode)
-        node, file = await self.threads.run(parent.create, _text(name), os.O_WRONLY | os.O_EXCL, mode, discard=_discard_created)
+        node, file, attributes = await self.threads.run(
+            _create, parent, _text(name), os.O_WRONLY | os.O_EXCL, mode, discard=_discard_created
+        )
         await self._close(file)
-        return await self._admit_new(node)
+        return self._admit(node, attributes)
 
     @guard
     async def mkdir(self, parent_inode: int, name: bytes, mode: int, ctx: RequestContext) -> EntryAttributes:
-        return await self._admit_new(await self.threads.run(self._node(parent_inode).mkdir, _text(name), mode))
+        return self._admit(*await self.threads.run(_make, self._node(parent_inode).mkdir, _text(name), mode))
 
     @guard
     async def symlink(self, parent_inode: int, name: bytes, target: bytes, ctx: RequestContext) -> EntryAttributes:
@@ -157,7 +155,7 @@ class ArtfsOperations(pyfuse3.Operations):
     @guard
     async def link(self, inode: int, new_parent_inode: int, new_name: bytes, ctx: RequestContext) -> EntryAttributes:
         node, parent = self._node(inode), self._node(new_parent_inode)
-        return await self._admit_new(await self.threads.run(parent.link, node, _text(new_name)))
+        return self._admit(*await self.threads.run(_make, parent.link, node, _text(new_name)))
 
     @guard
     async def unlink(self, parent_inode: int, name: bytes, ctx: RequestContext) -> None:
@@ -189,9 +187,9 @@ class ArtfsOperations(pyfuse3.Operations):
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: RequestContext
     ) -> tuple[FileInfo, EntryAttributes]:
         parent = self._node(parent_inode)
-        node, file = await self.threads.run(parent.create, _text(name), flags, mode, discard=_discard_created)
+        node, file, attributes = await self.threads.run(_create, parent, _text(name), flags, mode, discard=_discard_created)
         handle = self.handles.add_file(node, file)
-        return FileInfo(fh=handle, direct_io=file.direct_io, keep_cache=file.keep_cache), await self._admit_new(node)
+        return FileInfo(fh=handle, direct_io=file.direct_io, keep_cache=file.keep_cache), self._admit(node, attributes)
 
     @guard
     async def open(self, inode: int, flags: int, ctx: RequestContext) -> FileInfo:
@@ -285,6 +283,22 @@ def _text(name: bytes) -> str:
     return os.fsdecode(name)
 
 
+def _make(make: Callable[..., Node], *arguments: Any) -> tuple[Node, Attributes]:
+    """What was made with its attributes, in one way into a thread and back."""
+    node = make(*arguments)
+    return node, node.attributes()
+
+
+def _create(parent: Node, name: str, flags: int, mode: int) -> tuple[Node, OpenFile, Attributes]:
+    """The same for a file, which does not stay open when the kernel will not hear of it."""
+    node, file = parent.create(name, flags, mode)
+    try:
+        return node, file, node.attributes()
+    except BaseException:
+        _discard_opened(file)
+        raise
+
+
 def _discard_opened(file: OpenFile | None) -> None:
     """Nobody waited for the file that was opened."""
     if file is not None:
@@ -292,5 +306,5 @@ def _discard_opened(file: OpenFile | None) -> None:
         file.close()
 
 
-def _discard_created(created: tuple[Node, OpenFile]) -> None:
+def _discard_created(created: tuple[Node, OpenFile, Attributes]) -> None:
     _discard_opened(created[1])
