@@ -122,7 +122,7 @@ class ArtfsOperations(pyfuse3.Operations):
         self, inode: int, attr: EntryAttributes, fields: SetattrFields, fh: int | None, ctx: RequestContext
     ) -> EntryAttributes:
         file = None if fh is None or HandleTable.is_inode(fh) else self.handles.file(fh)
-        attributes = await self.threads.run(self._node(inode).change, asked_changes(attr, fields), file)
+        attributes = await self.threads.change(self._node(inode).change, asked_changes(attr, fields), file)
         return make_reply(inode, attributes)
 
     @guard
@@ -155,7 +155,7 @@ class ArtfsOperations(pyfuse3.Operations):
     @guard
     async def link(self, inode: int, new_parent_inode: int, new_name: bytes, ctx: RequestContext) -> EntryAttributes:
         node, parent = self._node(inode), self._node(new_parent_inode)
-        return self._admit(*await self.threads.run(_make, parent.link, node, _text(new_name)))
+        return self._admit(*await self.threads.change(_make, parent.link, node, _text(new_name)))
 
     @guard
     async def unlink(self, parent_inode: int, name: bytes, ctx: RequestContext) -> None:
@@ -199,7 +199,8 @@ class ArtfsOperations(pyfuse3.Operations):
             if self.scene.touched.is_new(node.view.version):
                 await self.threads.run(self.scene.touched.record, node.view.version)
             return FileInfo(fh=inode, keep_cache=True)
-        file = await self.threads.run(node.open, flags, discard=_discard_opened)
+        run = self.threads.run if flags & os.O_ACCMODE == os.O_RDONLY else self.threads.change
+        file = await run(node.open, flags, discard=_discard_opened)
         if file is None:
             return FileInfo(fh=inode, keep_cache=True)
         return FileInfo(fh=self.handles.add_file(node, file), direct_io=file.direct_io, keep_cache=file.keep_cache)

@@ -23,6 +23,8 @@ T = TypeVar("T")
 DEFAULT_DEADLINE_S = 60.0
 #: Names, attributes, writes to staging.
 _GENERAL_SLOTS = 32
+#: Opening a file of staging for writing and the like, which waits for the store when the file is still the base's.
+_CHANGE_SLOTS = 16
 #: Content of versions. More threads than processors, as most of them wait for the store.
 _CONTENT_SLOTS = 24
 #: Requests that may wait for content at once; the rest of the FUSE tasks stays free for everything else.
@@ -37,17 +39,31 @@ class Threads:
     def __init__(self, deadline_s: float = DEFAULT_DEADLINE_S) -> None:
         self.deadline_s = deadline_s
         self._general = trio.CapacityLimiter(_GENERAL_SLOTS)
+        self._changes = trio.CapacityLimiter(_CHANGE_SLOTS)
         self._content = trio.CapacityLimiter(_CONTENT_SLOTS)
         self._unbounded = trio.CapacityLimiter(_GENERAL_SLOTS)
         self._content_requests = 0
 
     async def run(self, call: Callable[..., T], *arguments: Any, discard: Callable[[T], None] | None = None) -> T:
         """`call(*arguments)` in a thread; StoreUnavailable when the deadline passes. A result that comes later is discarded."""
+        return await self._deliver(self._general, call, arguments, discard)
+
+    async def change(self, call: Callable[..., T], *arguments: Any, discard: Callable[[T], None] | None = None) -> T:
+        """The same for a change in staging that may have to bring content of a version first."""
+        return await self._deliver(self._changes, call, arguments, discard)
+
+    async def _deliver(
+        self,
+        limiter: trio.CapacityLimiter,
+        call: Callable[..., T],
+        arguments: tuple[Any, ...],
+        discard: Callable[[T], None] | None,
+    ) -> T:
         if discard is None:
-            return await self._run(self._general, call, arguments)
+            return await self._run(limiter, call, arguments)
         delivery = _Delivery(call, discard)
         try:
-            return await self._run(self._general, delivery, arguments)
+            return await self._run(limiter, delivery, arguments)
         except BaseException:
             delivery.give_up()
             raise

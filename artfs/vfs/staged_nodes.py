@@ -145,6 +145,7 @@ class StagedNode(Node):
     def link(self, node: Node, name: str) -> Node:
         if not isinstance(node, StagedNode) or node.tree is not self.tree:
             raise os_error(errno.EXDEV, name)
+        node.bring_content(None)
         with self.tree.gate.using_paths():
             path = self.child_path(name)
             status = self.tree.directory.link(node.path_now(), path)
@@ -235,7 +236,27 @@ class StagedNode(Node):
                     return StagedFile(self.tree, self.item, None, status, writing=False)
         return StagedFile(self.tree, self.item, self._open_fd(flags & _OPEN_FLAGS), None, writing=False)
 
+    def bring_content(self, size: int | None) -> None:
+        """Let a base file that is about to be changed have its bytes (the first `size` of them) in the staging directory.
+
+        Outside of the gate, as it may take long: whoever wants to rename would wait for it, and everybody else for him.
+        """
+        while True:
+            with self.tree.gate.using_paths():
+                directory = self.tree.directory
+                entry = directory.stat(self.path_now()).entry if self.item.paths else None
+            if entry is None:
+                return
+            scratch = directory.fetch_copy(entry, size)
+            with self.tree.gate.using_paths():
+                if self.item.paths and self.tree.directory is directory:
+                    directory.place_copy(self.path_now(), entry, scratch)
+                else:
+                    directory.drop_copy(scratch)
+
     def _open_fd(self, flags: int) -> int:
+        if flags & _WRITING:
+            self.bring_content(0 if flags & os.O_TRUNC else None)
         with self.tree.gate.using_paths():
             if not self.item.paths:
                 return self._any_file().reopen(flags)
@@ -244,6 +265,16 @@ class StagedNode(Node):
     def change(self, changes: Changes, file: OpenFile | None) -> Attributes:
         """chmod, truncate and utimens. The owner is that of the mount and is not recorded: chown changes nothing."""
         opened = file if isinstance(file, StagedFile) and file.is_writable else None
+        # Counted as a writer: what was acknowledged while a commit reads the file would be in no version, and then gone (I5).
+        self.tree.writer_opens()
+        try:
+            if self._needs_content(changes):
+                self.bring_content(changes.size)
+            return self._change(changes, opened)
+        finally:
+            self.tree.writer_closes()
+
+    def _change(self, changes: Changes, opened: StagedFile | None) -> Attributes:
         with self.tree.gate.using_paths():
             if changes.size is not None:
                 self._truncate(changes.size, opened)
@@ -257,6 +288,12 @@ class StagedNode(Node):
                     self.tree.directory.utimens(path, changes.atime_ns, changes.mtime_ns)
             self.tree.changed()
             return self.show(self._stat())
+
+    def _needs_content(self, changes: Changes) -> bool:
+        """Changing the mode to what it is needs none, as `cp -a` and `rsync -a` do."""
+        if changes.size is not None or changes.atime_ns is not None or changes.mtime_ns is not None:
+            return True
+        return changes.mode is not None and stat.S_IMODE(self.attributes().mode) != stat.S_IMODE(changes.mode)
 
     def _truncate(self, size: int, opened: StagedFile | None) -> None:
         if opened is not None:

@@ -15,7 +15,7 @@ import stat as modes
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from artfs.model.entry import Kind
+from artfs.model.entry import Entry, Kind
 from artfs.model.names import ArtifactName
 from artfs.vfs.staging.base_version import BaseVersion
 from artfs.vfs.staging.changes import StagedChanges, find_changes
@@ -93,6 +93,18 @@ class StagingDirectory:
         read it through `StagedStat.entry` instead where that can be done.
         """
         return self._files.open(path, flags, mode)
+
+    def fetch_copy(self, entry: Entry, size: int | None) -> str:
+        """A copy of a base file for `place_copy` or `drop_copy`: what opening it for writing does first, and what may take long."""
+        return self._files.fetch_copy(entry, size)
+
+    def place_copy(self, path: str, entry: Entry, scratch: str) -> None:
+        """The copy becomes the file at `path`, if that still is the base file."""
+        self._files.place_copy(path, entry, scratch)
+
+    def drop_copy(self, scratch: str) -> None:
+        """Nobody wants the copy any more."""
+        self._files.drop_copy(scratch)
 
     def truncate(self, path: str, size: int) -> None:
         """truncate(2). Of a base file no more is copied than is kept."""

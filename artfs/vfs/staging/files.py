@@ -104,28 +104,42 @@ class Files:
                     return str(child.host_path)
                 if child.is_directory:
                     raise os_error(errno.EISDIR, path)
-                scratch = self._overlay.scratch_path()
                 if child.entry.kind is Kind.SYMLINK:
                     return self._put_in_place(path, self._overlay.make_stand_in(child.entry))
-            try:
-                copy_to_scratch(self._overlay.host, self._reader(), child.entry, scratch, size)
-                host_path = self._place_copy(path, child.entry, scratch)
-            except BaseException:
-                with suppress(OSError):  # a full disk must not stay full of it
-                    self._overlay.host.unlink(scratch)
-                raise
+            host_path = self.place_copy(path, child.entry, self.fetch_copy(child.entry, size))
             if host_path is not None:
                 return host_path
-            self._overlay.host.unlink(scratch)
 
-    def _place_copy(self, path: str, entry: Entry, scratch: str) -> str | None:
-        """Put the copy of `entry` at `path`; None when somebody else was faster, or something else is there by now."""
+    def fetch_copy(self, entry: Entry, size: int | None) -> str:
+        """A copy of the base file `entry`, or of its first `size` bytes, in scratch. `place_copy` takes it."""
         with self._gate.lock:
             self._gate.change()
-            now = self._overlay.existing(path)
-            if now.entry is None or now.entry.path != entry.path:
-                return None
-            return self._put_in_place(path, scratch)
+            scratch = self._overlay.scratch_path()
+        try:
+            copy_to_scratch(self._overlay.host, self._reader(), entry, scratch, size)
+        except BaseException:
+            self.drop_copy(scratch)
+            raise
+        return scratch
+
+    def drop_copy(self, scratch: str) -> None:
+        """Remove a copy that nobody wants: a full disk must not stay full of it."""
+        with suppress(OSError):
+            self._overlay.host.unlink(scratch)
+
+    def place_copy(self, path: str, entry: Entry, scratch: str) -> str | None:
+        """Put the copy of `entry` at `path`; None when somebody else was faster, or something else is there by now."""
+        try:
+            with self._gate.lock:
+                self._gate.change()
+                now = self._overlay.existing(path)
+                if now.entry is not None and now.entry.path == entry.path:
+                    return self._put_in_place(path, scratch)
+        except BaseException:
+            self.drop_copy(scratch)
+            raise
+        self.drop_copy(scratch)
+        return None
 
     def _put_in_place(self, path: str, scratch: str) -> str:
         parent, _, name = path.rpartition("/")
