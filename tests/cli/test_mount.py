@@ -9,8 +9,6 @@ import pytest
 
 from tests.cli.conftest import Artfs
 
-pytestmark = pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="there is no /dev/fuse here")
-
 
 @pytest.fixture
 def mountpoint(pets: Artfs, tmp_path: Path) -> Iterator[Path]:

@@ -15,9 +15,7 @@ from artfs.mount.control import start_mount
 from artfs.mount.mount_info import MountInfo
 from artfs.repository.open import open_repository
 from artfs.repository.verify import verify_repository
-from tests.mount.mounting import Place, eventually, needs_fuse, stop
-
-pytestmark = needs_fuse
+from tests.mount.mounting import Place, eventually, stop
 
 
 @pytest.fixture

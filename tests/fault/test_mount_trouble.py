@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mount.mounting import Place, needs_fuse
+from tests.mount.mounting import Place
 
-pytestmark = needs_fuse
 ROOT = Path(__file__).parents[2]
 
 

@@ -28,8 +28,6 @@ from artfs.repository.open import open_repository
 
 T = TypeVar("T")
 
-needs_fuse = pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="this machine has no /dev/fuse")
-
 
 def eventually(ask: Callable[[], T], *, within_s: float = 20.0, what: str = "it") -> T:
     """The first true answer; fails when there is none in time."""

@@ -14,9 +14,7 @@ import pytest
 from artfs.repository.open import open_repository
 from artfs.vfs.staging.store import StagingStore
 from tests.mount.conftest import FILES, make_source
-from tests.mount.mounting import Mounted, Place, eventually, needs_fuse
-
-pytestmark = needs_fuse
+from tests.mount.mounting import Mounted, Place, eventually
 
 
 @pytest.fixture

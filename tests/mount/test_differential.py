@@ -7,9 +7,7 @@ from pathlib import Path
 
 from artfs.repository.materialise import download
 from artfs.repository.open import open_repository
-from tests.mount.mounting import Place, needs_fuse
-
-pytestmark = needs_fuse
+from tests.mount.mounting import Place
 
 
 def observed(root: Path) -> dict[str, object]:

@@ -6,9 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from tests.mount.mounting import Place, needs_fuse
-
-pytestmark = needs_fuse
+from tests.mount.mounting import Place
 
 
 def test_version_file_tells_what_the_registry_knows(shared: Path) -> None:

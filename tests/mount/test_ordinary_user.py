@@ -16,13 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mount.mounting import needs_fuse
-
-pytestmark = [
-    needs_fuse,
-    pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root"),
-    pytest.mark.skipif(not all(map(shutil.which, ("setpriv", "unshare", "fusermount3"))), reason="a program is missing"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
 UID = pwd.getpwnam("nobody").pw_uid  # fusermount3 wants a user with a name
 REPOSITORY = Path(__file__).parents[2]
 

@@ -14,9 +14,6 @@ from pathlib import Path
 import pytest
 
 from tests.mount.conftest import FILES
-from tests.mount.mounting import needs_fuse
-
-pytestmark = needs_fuse
 
 
 def test_root_lists_artifacts_and_information(shared: Path) -> None:

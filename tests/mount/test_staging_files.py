@@ -14,9 +14,7 @@ import pytest
 from artfs.repository.open import open_repository
 from artfs.vfs.staging.store import StagingStore
 from tests.mount.conftest import FILES
-from tests.mount.mounting import Mounted, needs_fuse, tree_of
-
-pytestmark = needs_fuse
+from tests.mount.mounting import Mounted, tree_of
 
 
 @pytest.fixture

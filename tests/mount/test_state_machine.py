@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from artfs.repository.open import open_repository
 from artfs.vfs.staging.store import StagingStore
-from tests.mount.mounting import Place, needs_fuse, tree_of
+from tests.mount.mounting import Place, tree_of
 
 NAMES = ["a", "b", "c", ".artfs-base", "ü"]
 paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)
@@ -208,7 +208,6 @@ class StagingMachine(RuleBasedStateMachine):
             self.close_all()
 
 
-@needs_fuse
 def test_a_staging_directory_behaves_like_a_plain_directory() -> None:
     from hypothesis.stateful import run_state_machine_as_test
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from tests.mount.conftest import FILES
-from tests.mount.mounting import needs_fuse
-
-pytestmark = needs_fuse
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -36,7 +31,6 @@ def test_cp_copies_a_version(shared: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "copy") == FILES
 
 
-@pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 def test_rsync_copies_a_version_and_sees_no_difference_afterwards(shared: Path, tmp_path: Path) -> None:
     run("rsync", "-aH", f"{shared}/data/v0/", tmp_path / "copy")
     assert contents(tmp_path / "copy") == FILES
