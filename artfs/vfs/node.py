@@ -36,7 +36,7 @@ class OpenFile(Protocol):
         ...
 
     def write(self, offset: int, data: bytes) -> int:
-        """Write all of `data`; says how many bytes that was."""
+        """Write `data`; says how many bytes that was: fewer only where the disk is full or the like."""
         ...
 
     def fsync(self, *, data_only: bool) -> None:

@@ -81,12 +81,18 @@ class StagedFile:
 
     def write(self, offset: int, data: bytes) -> int:
         fd, rest = self.fd(), memoryview(data)
-        while rest:
-            written = os.pwrite(fd, rest, offset)
-            offset += written
-            rest = rest[written:]
-        self._tree.changed()
-        return len(data)
+        try:
+            while rest:
+                written = os.pwrite(fd, rest, offset)
+                offset += written
+                rest = rest[written:]
+        except OSError:
+            if len(rest) == len(data):
+                raise
+            # What is written is written, as write(2) says of a disk that is full halfway: the next write will fail.
+        finally:
+            self._tree.changed()
+        return len(data) - len(rest)
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self.fd(), size)

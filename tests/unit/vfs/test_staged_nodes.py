@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -96,4 +97,20 @@ def test_attributes_do_not_change_while_a_commit_has_the_directory(root: StagedN
     with root.tree.without_writers(), pytest.raises(Busy):
         model.change(Changes(size=0), None)
     model.change(Changes(size=0), None)
+    root.tree.directory.close()
+
+
+def test_what_had_room_of_a_write_is_counted_as_written(root: StagedNode) -> None:
+    _, file = root.create("large", os.O_RDWR, 0o644)
+    before, state = resource.getrlimit(resource.RLIMIT_FSIZE), root.state
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        assert file.write(0, bytes(8192)) == 4096
+        with pytest.raises(OSError, match="too large"):
+            file.write(4096, b"x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert root.state is not state
+    file.let_go()
+    file.close()
     root.tree.directory.close()
