@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,13 +30,14 @@ _IN_MEMORY = 8 << 20
 _WRITE_MODES = ("w", "wb", "x", "xb", "wt", "w+", "w+b", "wb+")
 
 
-class Building:
+class Building(ABC):
     """Adds files to an artifact, and removes them again."""
 
     _core: Core
 
+    @abstractmethod
     def _fetch(self, path: str, root: StrPath | None) -> str:
-        raise NotImplementedError
+        """Download one file of the version; its local path. What `Entry.download` calls."""
 
     def add_file(  # noqa: PLR0917  the order of the parameters is that of the API this one follows
         self,

@@ -133,12 +133,11 @@ class Memo:
         assert self._directory is not None  # noqa: S101 - `find` and `record` return before
         file = self._directory / (memo_name(self._entity, Path(root)) + MEMO_SUFFIX)
         old: MemoRows | None = None
-        try:
+        # Without the file nothing is known, which costs one more reading of the source and no more.
+        with contextlib.suppress(OSError):
             if file.stat().st_size <= self._total_size:
                 old = decode_memo(file.read_bytes())
                 os.utime(file)  # used now: others go before it when room is made
-        except OSError:
-            pass
         old = old or MemoRows()
         return _Folder(file, old, self._packs.usable(old.packs) if old.packs else set())
 

@@ -31,13 +31,6 @@ def registry_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def registry(registry_url: str) -> Iterator[Registry]:
-    opened = open_registry(registry_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def other(registry_url: str, registry: Registry) -> Iterator[psycopg.Connection]:
     """A transaction of somebody else."""
     with psycopg.connect(registry_url) as connection:
