@@ -5,7 +5,8 @@
     │   ├── NameNotValid                   a name, alias or path breaks the rules
     │   ├── TypeNotValid (TypeError)       a value of the wrong kind was passed
     │   ├── SourceNotReadable              a local file to be added is missing, unreadable or changed while read
-    │   └── ConfigNotValid                 a setting cannot be used
+    │   ├── ConfigNotValid                 a setting cannot be used
+    │   └── NotInstalled (ImportError)     what was asked for needs a package that is not installed
     ├── NotFound (LookupError, ValueError) there is no such artifact, version, alias, run or object
     │   └── EntryNotFound (KeyError)       the version has no such path
     ├── Conflict                           somebody else was first, or the thing is in use
@@ -14,9 +15,12 @@
     │   └── LeaseLost                      a commit took longer than its lease and its packs may be gone
     ├── ReadOnly                           versions never change (I2)
     ├── NotLogged (AttributeError)         the artifact has no version yet
+    ├── AccessDenied (PermissionError)     the credentials, or the lack of them, do not allow it
     ├── IntegrityError                     bytes are not what their digest says; never retried
+    │   └── ReferenceChanged               what is at a URI is not what was recorded (I9)
     ├── TransientError                     may work when tried again
     │   ├── StoreUnavailable               the object store did not answer as it should
+    │   ├── ReferenceUnavailable           the home of a reference did not answer as it should
     │   ├── RegistryUnavailable            the registry did not answer as it should
     │   ├── StoreFull                      no space is left for the bytes
     │   └── TimedOut (TimeoutError)        it is not done yet, within the time that was given
@@ -62,6 +66,10 @@ class ConfigNotValid(UserError):
     """A setting cannot be used; the message names the setting and where it came from."""
 
 
+class NotInstalled(UserError, ImportError):
+    """What was asked for needs an optional package; the message says which extra of artfs brings it."""
+
+
 class NotFound(ArtfsError, LookupError, ValueError):
     """There is no such artifact, version, alias, run or object."""
 
@@ -94,8 +102,22 @@ class NotLogged(ArtfsError, AttributeError):
     """The artifact has no version yet: log it and `wait()` first."""
 
 
+class AccessDenied(ArtfsError, PermissionError):
+    """The credentials, or the lack of them, do not allow it."""
+
+
 class IntegrityError(ArtfsError):
     """Bytes are not what their digest says, or are no valid encoding (I3). Never retried."""
+
+
+class ReferenceChanged(IntegrityError):
+    """What is at the URI of a reference is not what was recorded (I9). `recorded` and `found` say both in words."""
+
+    def __init__(self, uri: str, *, recorded: str, found: str) -> None:
+        super().__init__(f"{uri} is not what was recorded: recorded {recorded}, found {found}")
+        self.uri = uri
+        self.recorded = recorded
+        self.found = found
 
 
 class TransientError(ArtfsError):
@@ -104,6 +126,10 @@ class TransientError(ArtfsError):
 
 class StoreUnavailable(TransientError):
     """The object store did not answer as it should."""
+
+
+class ReferenceUnavailable(TransientError):
+    """The home of a reference did not answer as it should."""
 
 
 class RegistryUnavailable(TransientError):

@@ -11,6 +11,7 @@
 | 6    | the store or the registry did not answer: may work when tried again        |
 | 7    | versions are read-only                                                     |
 | 8    | no space is left                                                           |
+| 9    | the home of a reference, or the store, does not allow it                   |
 | 70   | a defect of artfs                                                          |
 | 130  | interrupted with Ctrl-C                                                    |
 | 141  | the reader of the output went away                                         |
@@ -33,6 +34,7 @@ INTEGRITY = 5
 TRANSIENT = 6
 READ_ONLY = 7
 NO_SPACE = 8
+DENIED = 9
 INTERNAL = 70
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -44,6 +46,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     errors.Conflict: CONFLICT,
     errors.ReadOnly: READ_ONLY,
     errors.NotLogged: USAGE,
+    errors.AccessDenied: DENIED,
     errors.IntegrityError: INTEGRITY,
     errors.TransientError: TRANSIENT,
     errors.StoreFull: NO_SPACE,

@@ -20,6 +20,8 @@ _ERRNO: dict[type[errors.ArtfsError], int] = {
     errors.LeaseLost: errno.EAGAIN,
     errors.ReadOnly: errno.EROFS,
     errors.NotLogged: errno.ENOENT,
+    # Of the home of a reference, not of the file: that one may be read.
+    errors.AccessDenied: errno.EIO,
     errors.IntegrityError: errno.EIO,
     errors.TransientError: errno.EIO,
     errors.StoreFull: errno.ENOSPC,

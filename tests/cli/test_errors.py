@@ -24,7 +24,7 @@ ALL_ERRORS = sorted(set(descendants(errors.ArtfsError)), key=lambda error: error
 
 @pytest.mark.parametrize("kind", ALL_ERRORS)
 def test_every_error_has_an_exit_code(kind: type[errors.ArtfsError]) -> None:
-    code = exit_code_of(kind("a sentence"))
+    code = exit_code_of(kind.__new__(kind, "a sentence"))
     assert 2 <= code < 126  # 0 is success, 1 an answer, from 126 on the shell speaks
     assert (code == INTERNAL) == (kind in (errors.ArtfsError, errors.InternalError))
 

@@ -17,7 +17,7 @@ def every_class(root: type[errors.ArtfsError] = errors.ArtfsError) -> Iterator[t
 
 @pytest.mark.parametrize("kind", sorted(set(every_class()), key=str))
 def test_every_error_of_the_tree_has_an_errno(kind: type[errors.ArtfsError]) -> None:
-    assert errno_of(kind("reason")) in errno.errorcode
+    assert errno_of(kind.__new__(kind, "reason")) in errno.errorcode
 
 
 def test_the_errno_says_what_happened() -> None:
