@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis  # noqa: F401  first: its plugin imports it at the end otherwise, and then warns of what trio has registered
 import pytest
 
 from artfs.config import Config, load_config
