@@ -1,20 +1,15 @@
 """Chunks by reference: from memory where they are, else from the packs, verified (I3).
 
 Chunks that lie near each other in one pack are read with one request. A chunk that another thread is fetching is waited for, not
-fetched again. All methods may be called from any thread.
-
-One lock guards the cache and the table of fetches under way; it is never held while reading, decompressing or digesting. A fetch
-is entered under the same lock that has just found the chunk neither cached nor under way, and is taken out under the lock that puts
-the result into the cache: so there is no moment at which two threads could both decide to fetch.
+fetched again (`shared_fetches`). All methods may be called from any thread.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 
 from artfs.chunks.codec import damaged, decode_chunk
-from artfs.chunks.memory_cache import MemoryCache
+from artfs.chunks.shared_fetches import SharedFetches
 from artfs.errors import IntegrityError, NotFound
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, PackId, pack_key
@@ -26,38 +21,17 @@ _MAX_GAP = 64 << 10
 _MAX_RUN = 8 << 20
 
 
-class _Fetch:
-    """Chunks that one thread is fetching. `chunks` is complete, or `failed` is true, once `done` is set."""
-
-    __slots__ = ("chunks", "done")
-
-    def __init__(self) -> None:
-        self.chunks: dict[Digest, bytes] = {}
-        self.done = threading.Event()
-
-
 class ChunkStore:
-    """Reads chunks from the packs in `objects`, and keeps up to `memory` bytes of decoded ones."""
+    """Reads chunks from the packs in `objects`; `shared` keeps decoded ones in memory."""
 
-    def __init__(self, objects: ObjectStore, memory: int) -> None:
+    def __init__(self, objects: ObjectStore, shared: SharedFetches) -> None:
         self._objects = objects
-        self._cache = MemoryCache(memory)
-        self._fetches: dict[Digest, _Fetch] = {}
-        self._lock = threading.Lock()
+        self._shared = shared
 
     def read(self, refs: Sequence[ChunkRef]) -> list[bytes]:
         """The plain bytes of the chunks. IntegrityError tells pack, offset and digest of one that is damaged or missing."""
-        found: dict[Digest, bytes] = {}
-        while True:
-            own, others = self._divide(refs, found)
-            if own:
-                self._fetch_own(own, found)
-            for fetch in others:
-                fetch.done.wait()
-                found.update(fetch.chunks)
-            if not others:
-                return [_checked(found[ref.digest], ref) for ref in refs]
-            # What the others were to fetch and could not (theirs to report) is ours to fetch in the next round.
+        found = self._shared.get({ref.digest: ref for ref in reversed(refs)}, self._fetch)
+        return [_checked(found[ref.digest], ref) for ref in refs]
 
     def read_uncached(self, refs: Sequence[ChunkRef]) -> list[bytes]:
         """Like `read`, but straight from the packs: for verifying, and for what will not be read again soon."""
@@ -66,42 +40,10 @@ class ChunkStore:
 
     def peek(self, digest: Digest) -> bytes | None:
         """The plain bytes of a chunk if they are in memory."""
-        with self._lock:
-            return self._cache.get(digest)
+        return self._shared.peek(digest)
 
-    def _divide(self, refs: Sequence[ChunkRef], found: dict[Digest, bytes]) -> tuple[dict[Digest, ChunkRef], set[_Fetch]]:
-        """Add to `found` what is in memory; of the rest, what is now ours to fetch, and the fetches of others to wait for."""
-        own: dict[Digest, ChunkRef] = {}
-        others: set[_Fetch] = set()
-        with self._lock:
-            for ref in refs:
-                digest = ref.digest
-                if digest in found or digest in own:
-                    continue
-                data = self._cache.get(digest)
-                if data is not None:
-                    found[digest] = data
-                elif digest in self._fetches:
-                    others.add(self._fetches[digest])
-                else:
-                    own[digest] = ref
-            if own:
-                self._fetches.update(dict.fromkeys(own, _Fetch()))
-        return own, others
-
-    def _fetch_own(self, own: dict[Digest, ChunkRef], found: dict[Digest, bytes]) -> None:
-        chunks: dict[Digest, bytes] = {}
-        try:
-            chunks = self._read_packs(own.values())
-            found.update(chunks)
-        finally:
-            with self._lock:
-                for digest in own:
-                    fetch = self._fetches.pop(digest)
-                for digest, data in chunks.items():
-                    self._cache.put(digest, data)
-            fetch.chunks = chunks
-            fetch.done.set()
+    def _fetch(self, own: dict[Digest, ChunkRef]) -> dict[Digest, bytes]:
+        return self._read_packs(own.values())
 
     def _read_packs(self, refs: Iterable[ChunkRef]) -> dict[Digest, bytes]:
         chunks: dict[Digest, bytes] = {}

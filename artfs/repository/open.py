@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.config import Config, make_private_folder
 from artfs.content.manifests import ManifestStore
@@ -35,7 +36,7 @@ def _keep_private(config: Config) -> None:
 def assemble_repository(config: Config, registry: Registry, objects: ObjectStore) -> Repository:
     """A repository over stores that are open already. It closes `registry` when it is closed."""
     metered = MeteredStore(objects)
-    chunks = ChunkStore(metered, config.memory)
+    chunks = ChunkStore(metered, SharedFetches(config.memory))
     return Repository(
         config=config,
         registry=registry,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from artfs.chunks.codec import decode_chunk
 from artfs.chunks.pack import read_chunk_table
+from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.errors import IntegrityError
 from artfs.model.chunk_list import decode_chunk_list, decode_chunk_ref, decode_chunk_refs, decode_packs, encode_chunk_list
@@ -59,7 +60,7 @@ def decode_pack(data: bytes) -> Any:
 def read_all(data: bytes) -> Any:
     objects = MemoryStore()
     objects.put(pack_key(REFS[0].pack), [data])
-    return ChunkStore(objects, MIB).read(REFS)
+    return ChunkStore(objects, SharedFetches(MIB)).read(REFS)
 
 
 DECODERS: dict[str, tuple[Callable[[bytes], Any], bytes]] = {

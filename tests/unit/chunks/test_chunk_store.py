@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from artfs.chunks.memory_cache import MemoryCache
+from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.errors import IntegrityError, StoreUnavailable
 from artfs.model.digest import Digest, digest_of
@@ -25,7 +26,7 @@ TEXT = [b"a line of text %d\n" % i * 2000 for i in range(6)]
 def test_a_run_of_chunks_is_one_request() -> None:
     objects = GatedStore()
     refs = write_chunks(objects, NOISE + TEXT)
-    assert ChunkStore(objects, 0).read(refs) == NOISE + TEXT
+    assert ChunkStore(objects, SharedFetches(0)).read(refs) == NOISE + TEXT
     assert len(objects.reads) == 1
 
 
@@ -33,16 +34,20 @@ def test_the_order_and_repetition_of_the_references_do_not_matter() -> None:
     objects = GatedStore()
     refs = write_chunks(objects, NOISE)
     chosen = [5, 3, 3, 11, 0, 5]
-    for read in (ChunkStore(objects, 1 << 20).read, ChunkStore(objects, 0).read, ChunkStore(objects, 0).read_uncached):
+    for read in (
+        ChunkStore(objects, SharedFetches(1 << 20)).read,
+        ChunkStore(objects, SharedFetches(0)).read,
+        ChunkStore(objects, SharedFetches(0)).read_uncached,
+    ):
         assert read([refs[i] for i in chosen]) == [NOISE[i] for i in chosen]
-    assert ChunkStore(objects, 0).read([]) == []
+    assert ChunkStore(objects, SharedFetches(0)).read([]) == []
 
 
 def test_small_gaps_are_bridged_and_large_ones_are_not() -> None:
     objects = GatedStore()
     chunks = [b"a" * 100, NOISE[0], b"b" * 100, random.Random(1).randbytes(200 * KIB), b"c" * 100]
     refs = write_chunks(objects, chunks)
-    assert ChunkStore(objects, 0).read([refs[0], refs[2], refs[4]]) == [chunks[0], chunks[2], chunks[4]]
+    assert ChunkStore(objects, SharedFetches(0)).read([refs[0], refs[2], refs[4]]) == [chunks[0], chunks[2], chunks[4]]
     assert [(offset, length) for _, offset, length in objects.reads] == [
         (0, refs[2].offset + refs[2].stored_size),
         (refs[4].offset, refs[4].stored_size),
@@ -52,7 +57,7 @@ def test_small_gaps_are_bridged_and_large_ones_are_not() -> None:
 def test_each_pack_is_asked_by_itself() -> None:
     objects = GatedStore()
     refs = write_chunks(objects, NOISE, target_size=50_000)
-    assert ChunkStore(objects, 0).read(refs) == NOISE
+    assert ChunkStore(objects, SharedFetches(0)).read(refs) == NOISE
     assert len(objects.reads) == len({ref.pack for ref in refs}) > 2
 
 
@@ -60,14 +65,14 @@ def test_one_request_has_a_bound() -> None:
     objects = GatedStore()
     chunks = [random.Random(i).randbytes(1 << 20) for i in range(20)]
     refs = write_chunks(objects, chunks)
-    assert ChunkStore(objects, 0).read_uncached(refs) == chunks
+    assert ChunkStore(objects, SharedFetches(0)).read_uncached(refs) == chunks
     assert max(length for _, _, length in objects.reads) <= 8 << 20
 
 
 def test_what_is_in_memory_is_not_asked_for_again() -> None:
     objects = GatedStore()
     refs = write_chunks(objects, NOISE)
-    chunks = ChunkStore(objects, 1 << 20)
+    chunks = ChunkStore(objects, SharedFetches(1 << 20))
     chunks.read(refs[:6])
     objects.reads.clear()
     assert chunks.read(refs[2:8]) == NOISE[2:8]
@@ -79,7 +84,7 @@ def test_what_is_in_memory_is_not_asked_for_again() -> None:
 def test_uncached_reading_neither_uses_nor_fills_the_memory() -> None:
     objects = GatedStore()
     refs = write_chunks(objects, NOISE)
-    chunks = ChunkStore(objects, 1 << 20)
+    chunks = ChunkStore(objects, SharedFetches(1 << 20))
     chunks.read_uncached(refs)
     assert chunks.peek(refs[0].digest) is None
     chunks.read(refs)
@@ -91,7 +96,7 @@ def test_uncached_reading_neither_uses_nor_fills_the_memory() -> None:
 def test_the_memory_is_bounded_and_drops_what_was_used_longest_ago() -> None:
     objects = GatedStore()
     refs = write_chunks(objects, NOISE)
-    chunks = ChunkStore(objects, 60_000)
+    chunks = ChunkStore(objects, SharedFetches(60_000))
     chunks.read(refs[0:2])
     chunks.peek(refs[0].digest)
     chunks.read(refs[3:4])
@@ -113,7 +118,7 @@ def test_a_cache_never_holds_more_than_its_limit() -> None:
 def test_many_readers_of_one_chunk_fetch_it_once() -> None:
     objects = GatedStore()
     refs = write_chunks(objects, NOISE)
-    chunks = ChunkStore(objects, 1 << 20)
+    chunks = ChunkStore(objects, SharedFetches(1 << 20))
     objects.gate.clear()
     with ThreadPoolExecutor(8) as threads:
         readers = [threads.submit(chunks.read, refs[:3]) for _ in range(8)]
@@ -127,7 +132,7 @@ def test_readers_of_overlapping_ranges_do_not_wait_for_each_other_for_ever() -> 
     objects = GatedStore()
     refs = write_chunks(objects, NOISE)
     for seed in range(20):
-        chunks = ChunkStore(objects, 30_000)
+        chunks = ChunkStore(objects, SharedFetches(30_000))
         start = threading.Barrier(6)
 
         def read(which: int, chunks: ChunkStore = chunks, start: threading.Barrier = start, seed: int = seed) -> bool:
@@ -142,7 +147,7 @@ def test_readers_of_overlapping_ranges_do_not_wait_for_each_other_for_ever() -> 
 def test_a_reader_whose_fellow_failed_fetches_itself() -> None:
     objects = GatedStore()
     refs = write_chunks(objects, NOISE)
-    chunks = ChunkStore(objects, 1 << 20)
+    chunks = ChunkStore(objects, SharedFetches(1 << 20))
     objects.gate.clear()
     objects.error = StoreUnavailable("the line is down")
     with ThreadPoolExecutor(2) as threads:
@@ -164,7 +169,7 @@ def test_a_damaged_chunk_is_told_with_pack_offset_and_digest_and_its_neighbours_
     whole = bytearray(objects.get(key))
     whole[refs[4].offset + 100] ^= 1
     objects.put(key, [whole])
-    chunks = ChunkStore(objects, 1 << 20)
+    chunks = ChunkStore(objects, SharedFetches(1 << 20))
     for read in (chunks.read, chunks.read_uncached):
         with pytest.raises(IntegrityError, match=f"{refs[4].digest.hex()} at offset {refs[4].offset} of {key}"):
             read(refs)
@@ -178,7 +183,7 @@ def test_a_pack_that_ends_early_is_told_by_the_first_chunk_that_is_cut_off() -> 
     key = pack_key(refs[0].pack)
     objects.put(key, [objects.get(key)[: refs[6].offset + 10]])
     with pytest.raises(IntegrityError, match=f"{refs[6].digest.hex()} at offset {refs[6].offset} of {key}.*ends after"):
-        ChunkStore(objects, 0).read(refs)
+        ChunkStore(objects, SharedFetches(0)).read(refs)
 
 
 def test_a_missing_pack_is_told_like_a_damaged_one() -> None:
@@ -186,13 +191,13 @@ def test_a_missing_pack_is_told_like_a_damaged_one() -> None:
     refs = write_chunks(objects, NOISE)
     objects.delete(pack_key(refs[0].pack))
     with pytest.raises(IntegrityError, match=f"{refs[0].digest.hex()} at offset 0 of .*: the pack is not there"):
-        ChunkStore(objects, 0).read(refs)
+        ChunkStore(objects, SharedFetches(0)).read(refs)
 
 
 def test_a_reference_with_another_size_is_refused_from_memory_too() -> None:
     objects = GatedStore()
     refs = write_chunks(objects, NOISE)
-    chunks = ChunkStore(objects, 1 << 20)
+    chunks = ChunkStore(objects, SharedFetches(1 << 20))
     chunks.read(refs)
     with pytest.raises(IntegrityError, match="bytes were expected"):
         chunks.read([refs[0]._replace(size=refs[0].size + 1)])
@@ -202,7 +207,7 @@ def test_equal_chunks_of_two_packs_are_one() -> None:
     objects = GatedStore()
     (one,), (two,) = write_chunks(objects, [NOISE[0]]), write_chunks(objects, [NOISE[0]], lease=LeaseId(b"other-lease!"))
     assert one.pack != two.pack
-    assert ChunkStore(objects, 0).read([one, two]) == [NOISE[0]] * 2
+    assert ChunkStore(objects, SharedFetches(0)).read([one, two]) == [NOISE[0]] * 2
     assert len(objects.reads) == 1
 
 
@@ -216,10 +221,10 @@ def test_chunks_of_a_local_store_that_overlap_or_lie_nowhere_are_refused(tmp_pat
         ref._replace(offset=2**70),
     ):
         with pytest.raises(IntegrityError):
-            ChunkStore(objects, 0).read([wrong, ref])
+            ChunkStore(objects, SharedFetches(0)).read([wrong, ref])
 
 
 def test_a_chunk_reference_from_nowhere_is_refused() -> None:
     ref = ChunkRef(digest_of(b"x"), 1, write_chunks(GatedStore(), [b"y"])[0].pack, 0, 1)
     with pytest.raises(IntegrityError, match="the pack is not there"):
-        ChunkStore(GatedStore(), 0).read([ref])
+        ChunkStore(GatedStore(), SharedFetches(0)).read([ref])

@@ -11,6 +11,7 @@ from typing_extensions import Buffer
 
 from artfs.chunks.pack import MAX_CHUNKS, read_chunk_table
 from artfs.chunks.pack_writer import PackWriter
+from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.errors import InternalError, StoreFull
 from artfs.model.digest import digest_of
@@ -38,7 +39,7 @@ def test_what_was_added_is_told_when_it_is_durable_and_not_before() -> None:
     assert sorted(ref for _, _, refs in told for ref in refs) == sorted(refs)
     assert len(told) == 6
     assert all(read_chunk_table(objects, pack) == refs for pack, _, refs in told)
-    assert ChunkStore(objects, 0).read(refs) == CHUNKS
+    assert ChunkStore(objects, SharedFetches(0)).read(refs) == CHUNKS
 
 
 def test_nothing_added_writes_nothing() -> None:
@@ -56,7 +57,7 @@ def test_a_writer_goes_on_after_a_flush_with_a_new_pack() -> None:
     second = add_raw(writer, b"second")
     writer.flush()
     assert first.pack != second.pack
-    assert ChunkStore(objects, 0).read([first, second]) == [b"first", b"second"]
+    assert ChunkStore(objects, SharedFetches(0)).read([first, second]) == [b"first", b"second"]
 
 
 def test_memory_that_the_caller_uses_again_is_copied() -> None:
@@ -67,7 +68,7 @@ def test_memory_that_the_caller_uses_again_is_copied() -> None:
     second = writer.add(digest_of(memory), len(memory), memoryview(memory))
     memory[:] = b"overwritten"
     writer.flush()
-    assert ChunkStore(objects, 0).read([first, second]) == [b"first chunk"] * 2
+    assert ChunkStore(objects, SharedFetches(0)).read([first, second]) == [b"first chunk"] * 2
 
 
 def test_at_most_two_packs_are_on_their_way_and_the_adder_waits() -> None:
@@ -115,7 +116,7 @@ def test_packs_of_any_number_come_together_in_three_buffers() -> None:
     writer.flush()
     assert len(objects.memories) == len(CHUNKS)
     assert len({id(memory) for memory in objects.memories}) <= 3
-    assert ChunkStore(objects, 0).read(refs) == CHUNKS
+    assert ChunkStore(objects, SharedFetches(0)).read(refs) == CHUNKS
 
 
 def test_the_longest_chunk_fits_behind_a_pack_that_is_nearly_full() -> None:
@@ -125,7 +126,7 @@ def test_the_longest_chunk_fits_behind_a_pack_that_is_nearly_full() -> None:
     refs = [writer.add(digest_of(chunk), len(chunk), chunk) for chunk in (b"x" * 999, longest)]
     writer.flush()
     assert objects.puts == 1
-    assert ChunkStore(objects, 0).read(refs) == [b"x" * 999, longest]
+    assert ChunkStore(objects, SharedFetches(0)).read(refs) == [b"x" * 999, longest]
 
 
 def test_the_first_error_is_raised_and_raised_again() -> None:

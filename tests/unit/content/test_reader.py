@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.content.chunk_map import ChunkMap
 from artfs.content.content_builder import LONGEST_LIST, MAX_DIRECT, ContentBuilder
@@ -167,7 +168,7 @@ def test_adjacent_chunks_are_one_request(bench: Workbench) -> None:
 def test_sequential_reading_is_read_ahead_in_large_requests(bench: Workbench) -> None:
     data = noise(24 << 20)
     (entry,), _ = bench.add([("f", bench.write_file("f", data))])
-    reader = ContentReader(ChunkStore(bench.objects, 128 << 20))
+    reader = ContentReader(ChunkStore(bench.objects, SharedFetches(128 << 20)))
     before = bench.objects.counts()
     step = 128 << 10
     for offset in range(0, len(data), step):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.content.ingest import Ingest
 from artfs.content.manifests import Manifest, ManifestStore
@@ -65,7 +66,7 @@ class Workbench:
         self.folder = folder
         self.packs = packs or DictPackIndex()
         self.objects = MeteredStore(objects or MemoryStore())
-        self.chunks = ChunkStore(self.objects, 64 << 20)
+        self.chunks = ChunkStore(self.objects, SharedFetches(64 << 20))
         self.manifests = ManifestStore(self.chunks)
         self.reader = ContentReader(self.chunks)
 
@@ -98,7 +99,7 @@ class Workbench:
 
     def fresh_reader(self) -> ContentReader:
         """A reader that has nothing in memory."""
-        return ContentReader(ChunkStore(self.objects, 64 << 20))
+        return ContentReader(ChunkStore(self.objects, SharedFetches(64 << 20)))
 
     def close(self) -> None:
         self.reader.close()
