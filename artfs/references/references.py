@@ -1,0 +1,88 @@
+"""References of all kinds: each call goes to the home that its URI's scheme has.
+
+Knows no vendor and no protocol; `open.py` names the homes. Decides what becomes part of an artifact (`naming`); keeps nothing of
+content. Any thread, as its homes are; it has no state of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from artfs.errors import NotFound, UserError
+from artfs.model.entry import Entry, Reference, reference_entry
+from artfs.references.changed import is_recorded, is_same, reference_changed
+from artfs.references.naming import OnProgress, name_for, name_found
+from artfs.references.protocol import Fetched, Home
+from artfs.references.uri import check_uri, scheme_of, shown_uri
+
+DEFAULT_MAX_OBJECTS = 10_000
+
+
+class References:
+    """`homes` has the home of each scheme; one may serve several."""
+
+    def __init__(self, homes: Mapping[str, Home]) -> None:
+        self._homes = dict(homes)
+
+    def find(
+        self,
+        uri: str,
+        *,
+        name: str | None = None,
+        checksum: bool = True,
+        max_objects: int = DEFAULT_MAX_OBJECTS,
+        on_progress: OnProgress | None = None,
+    ) -> list[Entry]:
+        """The entries that `uri` makes, in manifest order, with what identifies their content now.
+
+        `name` is the name of one object, or of the folder that those below a prefix go into. Without `checksum` nobody is asked:
+        one entry whose identity is the URI. A scheme that artfs does not know is recorded in the same way when `name` is given.
+        `on_progress` is told the objects found so far and their bytes.
+
+        Raises UserError for what cannot be a reference or has no place in an artifact, and for more than `max_objects`; NotFound
+        when nothing is there; AccessDenied and ReferenceUnavailable as its home answers.
+        """
+        check_uri(uri)
+        home = self._homes.get(scheme_of(uri))
+        if home is None and name is None:
+            raise self._unknown(uri, "to record it all the same, say with name= what it is called in the artifact")
+        if home is None or not checksum:
+            return [reference_entry(name_for(uri, name), Reference(uri), time.time_ns())]
+        return name_found(uri, home.expand(uri), name=name, max_objects=max_objects, on_progress=on_progress)
+
+    def look(self, reference: Reference) -> Reference:
+        """The reference as it would be recorded now. Raises NotFound when there is nothing (any more), and as `find` does."""
+        return self._home(reference).look(reference)
+
+    def check(self, reference: Reference) -> None:
+        """Raise ReferenceChanged unless what is at the URI is what was recorded.
+
+        Where nothing was recorded (`checksum=False`) it only has to be there: NotFound if it is not.
+        """
+        try:
+            found = self.look(reference)
+        except NotFound as error:
+            if is_recorded(reference):
+                raise reference_changed(reference, "nothing") from error
+            raise
+        if not is_same(reference, found):
+            raise reference_changed(reference, found)
+
+    def fetch(self, reference: Reference, offset: int, length: int) -> Fetched:
+        """Bytes of exactly the content that was recorded (I9): see `Home.fetch`."""
+        return self._home(reference).fetch(reference, offset, length)
+
+    def close(self) -> None:
+        for home in set(self._homes.values()):
+            home.close()
+
+    def _home(self, reference: Reference) -> Home:
+        home = self._homes.get(scheme_of(reference.uri))
+        if home is None:
+            raise self._unknown(reference.uri, "it is only recorded where it is")
+        return home
+
+    def _unknown(self, uri: str, remedy: str) -> UserError:
+        known = ", ".join(f"{scheme}://" for scheme in sorted(self._homes))
+        return UserError(f"{shown_uri(uri)} cannot be fetched, as artfs knows {known} and not {scheme_of(uri)}://: {remedy}")
