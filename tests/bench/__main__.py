@@ -6,8 +6,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench.figures import FIGURES, QUICK, Scale
+from tests.bench.figures import FIGURES
 from tests.bench.report import Report
+from tests.bench.scale import QUICK, Scale
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The figures, one function each. Sizes come from `Scale`, so that a quick run measures the same things on less."""
+"""The figures, one function each; those of references are in a module of their own."""
 
 from __future__ import annotations
 
@@ -9,28 +9,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import data
+from tests.bench.references import measure_references
 from tests.bench.report import Report, stopwatch
+from tests.bench.scale import Scale
 from tests.bench.tools import Artfs, Borg, Rclone, Restic, available, run, settle
 
 GB = 1e9
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How much is measured. Sizes are bytes."""
-
-    large_file: int = 1 << 30
-    small_files: int = 10_000
-    many_files: int = 100_000
-    open_files: int = 1_000_000
-    rounds: int = 3
-
-
-QUICK = Scale(large_file=128 << 20, small_files=2_000, many_files=10_000, open_files=100_000, rounds=1)
 SMALL_FILE = 20_000
 #: Files younger than this are read again the next time, as their stamps cannot be trusted yet.
 RACY_S = 2.5
@@ -203,4 +192,5 @@ FIGURES: dict[str, Callable[[Report, Path, Scale], None]] = {
     "reads": measure_reads,
     "small-change": measure_small_change,
     "open": measure_open,
+    "references": measure_references,
 }

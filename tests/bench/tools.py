@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MOUNT_DEADLINE_S = 30.0
@@ -32,10 +32,12 @@ class Artfs:
     """artfs with a store of its own in `home`, driven by its command line as a user would."""
 
     home: Path
+    #: More variables: of a server that references point to.
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
-        return {"ARTFS_HOME": str(self.home), "ARTFS_ENTITY": "bench", "ARTFS_PROJECT": "bench"}
+        return {"ARTFS_HOME": str(self.home), "ARTFS_ENTITY": "bench", "ARTFS_PROJECT": "bench", **self.environ}
 
     def call(self, *arguments: str) -> str:
         return run([str(Path(sys.executable).with_name("artfs")), *arguments], env=self.env)
