@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from artfs.references.lazy import LazyHome
 from artfs.references.local_files import LocalFiles
 from artfs.references.protocol import Home
 from artfs.references.references import References
@@ -14,5 +15,17 @@ def open_references(cache_dir: Path) -> References:
 
     `cache_dir` is where the digests of large local files are kept; nothing is written before there is one.
     """
-    homes: dict[str, Home] = {"file": LocalFiles(cache_dir / "file-references")}
+    web = LazyHome(_open_web)
+    homes: dict[str, Home] = {
+        "file": LocalFiles(cache_dir / "file-references"),
+        "http": web,
+        "https": web,
+    }
     return References(homes)
+
+
+def _open_web() -> Home:
+    from artfs.cloud.http import HttpClient  # noqa: PLC0415 - urllib3 takes 80 ms
+    from artfs.references.http import HttpHome  # noqa: PLC0415
+
+    return HttpHome(HttpClient())

@@ -1,4 +1,4 @@
-"""URIs of references as text: their parts, what may be shown of them, and the two forms in which a bucket URI names a version.
+"""URIs of references as text: their parts, and the two forms in which a bucket URI names a version.
 
 `s3://bucket/key` and `gs://bucket/key` take the key as it is: `%`, `?` and `#` are characters of it like any other. Only a
 `?versionId=ID` (s3) or `#GENERATION` (gs, digits) at the very end is not key. Those of http(s) and file are percent-encoded; a file
@@ -12,30 +12,24 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from artfs.errors import TypeNotValid, UserError
+from artfs.model.secret_uris import has_secret, shown_uri
+
+__all__ = [
+    "BucketUri",
+    "basename_of",
+    "check_uri",
+    "format_bucket_uri",
+    "has_secret",
+    "origin_of",
+    "parse_bucket_uri",
+    "scheme_of",
+    "shown_uri",
+]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BUCKET_SCHEMES = ("s3", "gs")
 _VERSION_SUFFIX = {"s3": re.compile(r"\?versionId=([^?&#/]+)\Z"), "gs": re.compile(r"#([0-9]+)\Z")}
-#: Query parameters that let whoever has the URI in: signatures, keys and tokens. In lower case.
-_SECRET_PARAMETERS = frozenset(
-    {
-        "x-amz-signature",
-        "x-amz-credential",
-        "x-amz-security-token",
-        "x-goog-signature",
-        "x-goog-credential",
-        "awsaccesskeyid",
-        "googleaccessid",
-        "signature",
-        "sig",
-        "token",
-        "access_token",
-        "api_key",
-    }
-)
-_PARAMETER = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
-_USER_INFO = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
 
 
 class BucketUri(NamedTuple):
@@ -87,26 +81,6 @@ def origin_of(uri: str) -> str:
     if scheme == "file":
         return "file://"
     return f"{scheme}://{_authority_of(uri).rpartition('@')[2]}"
-
-
-def has_secret(uri: str) -> bool:
-    """True if the URI lets in whoever has it: it is signed, or carries a token or a password."""
-    return shown_uri(uri) != uri
-
-
-def shown_uri(uri: str) -> str:
-    """The URI as messages show it: without passwords, signatures and tokens."""
-    scheme = scheme_of(uri)
-    if scheme == "file" or scheme in _BUCKET_SCHEMES:
-        return uri
-    if scheme in ("http", "https") or ":" in _authority_of(uri).rpartition("@")[0]:
-        uri = _USER_INFO.sub(r"\1…@", uri)
-    return _PARAMETER.sub(_without_secret, uri)
-
-
-def _without_secret(match: re.Match[str]) -> str:
-    mark, name, value = match.groups()
-    return f"{mark}{name}=…" if value and unquote(name).lower() in _SECRET_PARAMETERS else match[0]
 
 
 def _authority_of(uri: str) -> str:

@@ -1,0 +1,269 @@
+"""Content over HTTP and HTTPS, by urllib3: connections kept open, redirects, retries and time limits.
+
+Asks for bytes as they are (`Accept-Encoding: identity`): compressed on the way, lengths and ranges would mean other bytes. What is
+stored compressed comes as it is stored.
+
+Redirects are followed here and not by urllib3, since the password for one host must not reach another, and a circle must be told
+from an answer; retries too, as urllib3 would wait for as long as a server asks. Both end within one budget of time. Passwords come
+from the address or ~/.netrc, proxies and certificates from the environment (`http_environment`).
+
+Blocking; any thread.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Mapping
+from urllib.parse import unquote, urljoin
+
+import urllib3
+from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.util import Retry, Timeout, make_headers, parse_url
+
+from artfs.cloud.http_answer import (
+    Budget,
+    HttpAnswer,
+    HttpBody,
+    check_range,
+    etag_of,
+    length_of,
+    modified_ns_of,
+    size_if_unsatisfied,
+)
+from artfs.cloud.http_environment import HttpEnvironment
+from artfs.cloud.http_errors import (
+    RETRIED,
+    asks_to_wait,
+    leads_elsewhere,
+    leads_in_a_circle,
+    lies,
+    may_pass,
+    translate_error,
+    translate_status,
+)
+from artfs.errors import NotInstalled
+from artfs.version import __version__
+
+USER_AGENT = f"artfs/{__version__}"
+#: A call ends before the mount gives up on it after 60 s and the reader hears nothing of the reason.
+BUDGET_S = 45.0
+_CONNECT_S = 10.0
+_READ_S = 20.0
+_ATTEMPTS = 5
+_MAX_REDIRECTS = 10
+_CONNECTIONS_PER_HOST = 64
+#: The body of a redirect or an error up to this size is read, so that its connection can be used again.
+_SMALL_BODY = 16 << 10
+
+
+class HttpClient:
+    """`environ` is the environment of this process unless another is given; `backoff_s` is the first wait before a retry."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None, *, backoff_s: float = 0.25, budget_s: float = BUDGET_S) -> None:
+        self._environment = HttpEnvironment(environ)
+        self._backoff_s = backoff_s
+        self._budget_s = budget_s
+        self._lock = threading.Lock()
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._closed = threading.Event()
+
+    def head(self, uri: str) -> HttpAnswer | None:
+        """What the head of the content says; None where the server does not answer that question, though it may answer `get`."""
+        budget = Budget(self._budget_s)
+        response = self._exchange("HEAD", uri, {}, budget)
+        _let_go(response)
+        if response.status in RETRIED:
+            raise translate_status(uri, response.status)
+        return _answer(uri, response, budget, size=length_of(response)) if response.status == 200 else None
+
+    def get(self, uri: str, *, offset: int = 0, length: int | None = None, if_match: str | None = None) -> HttpAnswer:
+        """The content, or `length` bytes of it from `offset` on.
+
+        The status of the answer is 200 (everything, whatever was asked), 206 (just what was asked, or less up to the end), 412
+        (`if_match` does not) or 416 (there is nothing at `offset`); the latter two have no body. A body that breaks off is
+        continued where the content is known to be the same.
+
+        Raises NotFound, AccessDenied, and ReferenceUnavailable when there is no answer in time or a wrong one.
+        """
+        headers = {} if if_match is None else {"If-Match": if_match}
+        is_range = offset > 0 or length is not None
+        if is_range:
+            headers["Range"] = f"bytes={offset}-{'' if length is None else offset + length - 1}"
+        budget = Budget(self._budget_s)
+        response = self._exchange("GET", uri, headers, budget)
+        try:
+            return self._read_head(uri, response, budget, offset, length) if is_range else self._read_whole(uri, response, budget)
+        except BaseException:
+            response.close()
+            raise
+
+    def close(self) -> None:
+        """Close idle connections and end all waiting."""
+        self._closed.set()
+        with self._lock:
+            for pool in self._pools.values():
+                pool.clear()
+
+    def _read_whole(self, uri: str, response: urllib3.BaseHTTPResponse, budget: Budget) -> HttpAnswer:
+        if response.status == 412:
+            return _answer(uri, _let_go(response), budget, size=None)
+        if response.status != 200:
+            _let_go(response)
+            raise translate_status(uri, response.status)
+        size = length_of(response)
+        return _answer(uri, response, budget, size=size, body=self._body(uri, response, budget, 0, size))
+
+    def _read_head(
+        self, uri: str, response: urllib3.BaseHTTPResponse, budget: Budget, offset: int, length: int | None
+    ) -> HttpAnswer:
+        if response.status == 416:
+            return _answer(uri, _let_go(response), budget, size=size_if_unsatisfied(response))
+        if response.status != 206:
+            return self._read_whole(uri, response, budget)
+        count, size = check_range(uri, response, offset, length)
+        return _answer(uri, response, budget, size=size, start=offset, body=self._body(uri, response, budget, offset, count))
+
+    def _body(self, uri: str, response: urllib3.BaseHTTPResponse, budget: Budget, start: int, count: int | None) -> HttpBody:
+        etag = etag_of(response.headers)
+        attempts_left = _ATTEMPTS - 1
+
+        def resume(received: int) -> urllib3.BaseHTTPResponse | None:
+            # Only a strong ETag says that what follows belongs to what was received.
+            nonlocal attempts_left
+            if etag is None or etag.startswith("W/") or not attempts_left or budget.left_s(received) <= 0:
+                return None
+            attempts_left -= 1
+            length = None if count is None else count - received
+            end = "" if length is None else start + received + length - 1
+            headers = {"Range": f"bytes={start + received}-{end}", "If-Match": etag}
+            again = self._exchange("GET", uri, headers, budget)
+            try:
+                if again.status != 206 or etag_of(again.headers) != etag:
+                    again.close()
+                    return None
+                check_range(uri, again, start + received, length)
+            except BaseException:
+                again.close()
+                raise
+            return again
+
+        return HttpBody(uri, response, count, budget, resume)
+
+    def _exchange(self, method: str, uri: str, headers: Mapping[str, str], budget: Budget) -> urllib3.BaseHTTPResponse:
+        """The answer that is neither a redirect nor one that may be another one a little later."""
+        address, hops, attempt = uri, 0, 0
+        while True:
+            wait_s = self._backoff_s * 2**attempt * random.uniform(0.5, 1)  # noqa: S311 - spreads clients, hides nothing
+            attempt += 1
+            try:
+                with budget:
+                    response = self._send(method, address, headers, budget)
+            except (HTTPError, UnicodeError) as error:
+                if attempt == _ATTEMPTS or not may_pass(error) or wait_s >= budget.left_s() or self._closed.is_set():
+                    raise translate_error(uri, address, error) from error
+            else:
+                if location := response.get_redirect_location():
+                    _let_go(response)
+                    address, hops, attempt = _follow(uri, address, location, hops), hops + 1, attempt - 1
+                    continue
+                if response.status not in RETRIED:
+                    return response
+                _let_go(response)
+                asked_s = _retry_after_s(response)
+                if asked_s is not None and asked_s >= budget.left_s():
+                    raise asks_to_wait(uri, response.status, asked_s)
+                wait_s = wait_s if asked_s is None else asked_s
+                if attempt == _ATTEMPTS or wait_s >= budget.left_s() or self._closed.is_set():
+                    raise translate_status(uri, response.status)
+            with budget:
+                self._closed.wait(wait_s)
+
+    def _send(self, method: str, address: str, headers: Mapping[str, str], budget: Budget) -> urllib3.BaseHTTPResponse:
+        parts = parse_url(address)
+        scheme, host = parts.scheme or "", (parts.host or "").strip("[]")
+        user = self._environment.user_for(host) if parts.auth is None else unquote(parts.auth)
+        left_s = max(0.1, budget.left_s())
+        response: urllib3.BaseHTTPResponse = self._pool(scheme, host).request(
+            method,
+            parts._replace(auth=None, fragment=None).url,
+            headers={
+                "User-Agent": USER_AGENT,
+                "Accept": "*/*",
+                "Accept-Encoding": "identity",
+                **(make_headers(basic_auth=user) if user else {}),
+                **headers,
+            },
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+            timeout=Timeout(connect=min(_CONNECT_S, left_s), read=min(_READ_S, left_s)),
+        )
+        return response
+
+    def _pool(self, scheme: str, host: str) -> urllib3.PoolManager:
+        proxy = self._environment.proxy_for(scheme, host)
+        with self._lock:
+            pool = self._pools.get(proxy)
+            if pool is None:
+                pool = self._pools[proxy] = self._open_pool(proxy)
+            return pool
+
+    def _open_pool(self, proxy: str | None) -> urllib3.PoolManager:
+        context = self._environment.ssl_context()
+        if proxy is None:
+            return urllib3.PoolManager(maxsize=_CONNECTIONS_PER_HOST, ssl_context=context)
+        if proxy.startswith("socks"):
+            raise NotInstalled(
+                f"the proxy {proxy.partition('://')[0]}:// needs SOCKS, which artfs does not speak: use an HTTP proxy"
+            )
+        parts = parse_url(proxy)
+        headers = make_headers(proxy_basic_auth=unquote(parts.auth)) if parts.auth else None
+        return urllib3.ProxyManager(
+            parts._replace(auth=None).url, maxsize=_CONNECTIONS_PER_HOST, ssl_context=context, proxy_headers=headers
+        )
+
+
+def _answer(
+    uri: str,
+    response: urllib3.BaseHTTPResponse,
+    budget: Budget,
+    *,
+    size: int | None,
+    start: int = 0,
+    body: HttpBody | None = None,
+) -> HttpAnswer:
+    if body is None:
+        body = HttpBody(uri, response, None, budget, lambda _: None)
+        body.close()
+    return HttpAnswer(response.status, etag_of(response.headers), modified_ns_of(response.headers), size, start, body)
+
+
+def _follow(uri: str, address: str, location: str, hops: int) -> str:
+    following = urljoin(address, location)
+    if hops == _MAX_REDIRECTS:
+        raise leads_in_a_circle(uri, following, hops)
+    try:
+        scheme = parse_url(following).scheme
+    except HTTPError as error:
+        raise lies(uri, "it redirects to what is no address") from error
+    if scheme not in {"http", "https"}:
+        raise leads_elsewhere(uri, following)
+    return following
+
+
+def _let_go(response: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
+    """Drop the body, and keep the connection where that costs nothing."""
+    length = length_of(response)
+    if length is not None and length <= _SMALL_BODY:
+        response.drain_conn()
+    response.close()
+    return response
+
+
+def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float | None:
+    try:
+        return Retry().get_retry_after(response)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
