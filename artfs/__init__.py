@@ -9,7 +9,7 @@
         run.log_artifact(model, aliases=["best"])
 
 `artfs.run` is the current run, or None. Importing this is cheap: what a name needs is imported when the name is first used. The
-errors are in `artfs.errors`.
+errors are in `artfs.errors`, tables in `artfs.data_types`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from artfs.version import __version__
 if TYPE_CHECKING:
     from artfs.client.api import Api
     from artfs.client.artifact import Artifact
+    from artfs.client.data_types.table import Table
     from artfs.client.entry import ArtifactEntry
     from artfs.client.run import Run
     from artfs.client.start import finish, init, log_artifact, login, use_artifact
@@ -33,6 +34,7 @@ __all__ = [
     "Artifact",
     "ArtifactEntry",
     "Run",
+    "Table",
     "__version__",
     "finish",
     "init",
@@ -47,19 +49,21 @@ _HOMES = {
     "Artifact": "artfs.client.artifact",
     "ArtifactEntry": "artfs.client.entry",
     "Run": "artfs.client.run",
+    "Table": "artfs.client.data_types.table",
     "finish": "artfs.client.start",
     "init": "artfs.client.start",
     "log_artifact": "artfs.client.start",
     "login": "artfs.client.start",
     "use_artifact": "artfs.client.start",
 }
+_MODULES = ("data_types", "errors")
 
 
 def __getattr__(name: str) -> Any:
     if name == "run":  # another one from time to time, so never kept
         return import_module("artfs.client.start").current_run()
-    if name == "errors":
-        return import_module("artfs.errors")
+    if name in _MODULES:
+        return import_module(f"artfs.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'artfs' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)
@@ -67,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "errors"})
+    return sorted({*globals(), *__all__, *_MODULES})

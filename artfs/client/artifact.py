@@ -12,6 +12,7 @@ from artfs.client.core import Core
 from artfs.client.display import SHOWN_FILES, Look, format_html, format_line
 from artfs.client.entry import ArtifactEntry, ManifestView
 from artfs.client.handle import Handle, check_description
+from artfs.client.objects import HoldsObjects
 from artfs.client.progress import show_progress
 from artfs.client.recorded_run import RecordedRun
 from artfs.config import Config
@@ -25,8 +26,8 @@ _TOLD_DIFFERENCES = 5
 _STATUS = {"COMMITTED": "", "DELETED": "deleted", "FAILED": "could not be logged", "PENDING": "being logged", "DRAFT": "not logged"}
 
 
-class Artifact(Building):
-    """A named, typed folder: built with `add_file`, `add_dir` and `new_file`, logged by a run, and a version from then on.
+class Artifact(Building, HoldsObjects):
+    """A named, typed folder: built with `add_file`, `add_dir`, `new_file` and `add`, logged by a run, and a version from then on.
 
     `name` has 1 to 128 of the characters A-Z a-z 0-9 _ . -; `type` is any text such as `dataset` or `model`, and all artifacts of
     a name have one type. `metadata` is a dict that JSON can express; it is copied. Raises NameNotValid (a ValueError) and

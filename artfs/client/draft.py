@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from typing_extensions import Buffer
+
 from artfs.client.session import SESSION
 from artfs.config import Config
 from artfs.content.ingest import Ingest
 from artfs.errors import EntryNotFound, NameNotValid, ReadOnly, UserError
 from artfs.model.digest import Digest
-from artfs.model.entry import Entry, Kind, parent_paths, with_parents
+from artfs.model.entry import Entry, Kind, directory_entry, parent_paths, with_parents
 from artfs.model.manifest_root import version_digest
 from artfs.model.page import canonical_digest, cut_into_pages
 
@@ -44,7 +46,7 @@ class Draft:
     """Paths and their content, until the artifact is logged."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = self._name = name
         self._lock = threading.Lock()
         #: How many calls are reading content at the moment; signals each end.
         self._reading = 0
@@ -74,6 +76,15 @@ class Draft:
         self._check_place(path)
         with self._taking_in(config) as ingest:
             return self._put_all([ingest.add_bytes(data, path, mtime_ns)], overwrite=False)[0]
+
+    def add_object(
+        self, data: Buffer, path: str, others: Sequence[str], config: Config, mtime_ns: int, *, overwrite: bool
+    ) -> Entry:
+        """Add the file of an object. `others` are the paths that an object of another type would have under the same name."""
+        self._check_place(path)
+        with self._taking_in(config) as ingest:
+            entry = ingest.add_bytes(data, path, mtime_ns)
+            return self._put_all([entry], overwrite=overwrite, instead_of=others)[0]
 
     def add_files(
         self, items: Sequence[tuple[str, Path]], directories: Iterable[Entry], config: Config, on_progress: Progress | None
@@ -110,6 +121,21 @@ class Draft:
         """Make the content final."""
         with self._lock:
             self._frozen = True
+
+    def find(self, path: str) -> Entry | None:
+        """What is at `path`: what was added there, or the directory that it makes."""
+        with self._lock:
+            entry = self._entries.get(path)
+            return directory_entry(path) if entry is None and path in self._directories else entry
+
+    def make_readable(self) -> Config:
+        """See to it that what was added can be read from the repository; the settings that name it."""
+        with self._lock:
+            config, ingest = self._config, self._ingest
+        if ingest is not None and config is not None and not self._frozen:
+            with self._taking_in(config) as taking:
+                taking.flush()
+        return config or SESSION.current_config()
 
     def content(self) -> DraftContent:
         with self._lock:
@@ -165,9 +191,17 @@ class Draft:
             if (entry := self._entries.get(parent)) and entry.kind is not Kind.DIRECTORY:
                 raise NameNotValid(f"{path!r} cannot be in the artifact {self._name!r}: {parent!r} is a file there")
 
-    def _put_all(self, entries: Sequence[Entry], *, overwrite: bool) -> list[Entry]:
+    def _put_all(self, entries: Sequence[Entry], *, overwrite: bool, instead_of: Sequence[str] = ()) -> list[Entry]:
         with self._lock:
             self.check_open()
+            taken = [path for path in instead_of if path in self._entries]
+            if taken and not overwrite:
+                raise NameNotValid(
+                    f"the artifact {self._name!r} has another object of this name already, {taken[0]!r}: choose another name, or "
+                    "pass overwrite=True"
+                )
+            for path in taken:
+                self._drop(path)
             added: list[str] = []
             try:
                 return [self._put(entry, added, overwrite=overwrite) for entry in entries]
@@ -192,7 +226,7 @@ class Draft:
         elif old.kind is not Kind.DIRECTORY and not overwrite:
             raise NameNotValid(
                 f"{entry.path!r} is in the artifact {self._name!r} already, with other content: "
-                "choose another name, or pass overwrite=True to add_file"
+                "choose another name, or pass overwrite=True"
             )
         self._entries[entry.path] = entry
         return entry

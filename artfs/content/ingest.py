@@ -101,6 +101,11 @@ class Ingest:
         """Store a manifest page, root or chunk list."""
         return self._manifest.put(data)
 
+    def flush(self) -> None:
+        """Returns when everything added so far can be read from the object store; more may be added meanwhile and afterwards."""
+        self._data.flush()
+        self._manifest.flush()
+
     def finish(self) -> None:
         """Returns when everything added is durable and in the registry (I1)."""
         self._data.flush()
