@@ -61,6 +61,13 @@ def complete_artifact(ctx: typer.Context, incomplete: str) -> list[str]:
     return _complete(ctx, incomplete, _artifacts)
 
 
+def complete_source(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of artifacts as soon as a source was said: the word may be the last one. The shell itself knows about files."""
+    if not ctx.params.get("name") and not ctx.params.get("sources"):
+        return []
+    return _complete(ctx, incomplete, _artifacts)
+
+
 def complete_version(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of artifacts, and after the colon of their versions and aliases."""
     return _complete(ctx, incomplete, _versions)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from artfs.cli.output import format_time
+from artfs.cli.output import Size, format_time
 from artfs.model.digest import NO_DIGEST, format_digest
-from artfs.model.entry import Entry, Kind
+from artfs.model.entry import Entry, Kind, Reference
 from artfs.model.records import CollectionRecord, RunRecord, VersionRecord
 
 
@@ -74,16 +74,32 @@ def run_form(run: RunRecord) -> dict[str, Any]:
 
 def entry_form(entry: Entry) -> dict[str, Any]:
     is_directory = entry.kind is Kind.DIRECTORY
+    size = size_of(entry)
     return {
         "path": entry.path,
         "kind": entry.kind.name.lower(),
-        "size": None if is_directory else entry.size,
+        "size": None if size is None else size.size,
         "executable": entry.executable,
         "modified_at": None if is_directory else format_time(modified_at(entry)),
         "digest": None if entry.digest == NO_DIGEST else format_digest(entry.digest),
         "target": entry.target or None,
         "uri": entry.reference.uri if entry.reference else None,
+        "etag": entry.reference.etag if entry.reference else None,
+        "version_id": entry.reference.version_id if entry.reference else None,
     }
+
+
+def size_of(entry: Entry) -> Size | None:
+    """The bytes of what is no directory; None for a reference whose home was never asked."""
+    unknown = entry.reference is not None and entry.reference.size is None
+    return None if unknown or entry.kind is Kind.DIRECTORY else Size(entry.size)
+
+
+def describe_pin(reference: Reference) -> str | None:
+    """What has to be the same for the content to be the same, in words; None where only the URI counts."""
+    facts = [f"ETag {reference.etag}"] if reference.etag is not None else []
+    facts += [f"version {reference.version_id}"] if reference.version_id is not None else []
+    return ", ".join(facts) or None
 
 
 def modified_at(entry: Entry) -> datetime:

@@ -28,7 +28,7 @@ CONTENT, NAMES, LINEAGE, MOUNT, STORE = "Content", "Versions and names", "Lineag
 
 #: Command → help panel and the first line of its help, in the order of `artfs --help`.
 COMMANDS = {
-    "put": (CONTENT, "Log a file or a folder as a version, and print NAME:vN."),
+    "put": (CONTENT, "Log files, folders and references as a version, and print NAME:vN."),
     "get": (CONTENT, "Write a version, or a path of one, to a folder, and print where."),
     "ls": (CONTENT, "List the artifacts of the project, or the files of a version."),
     "cat": (CONTENT, "Write files of a version to stdout."),

@@ -54,6 +54,11 @@ def print_note(text: str) -> None:
         sys.stderr.write(f"artfs: {text}\n")
 
 
+def print_warning(text: str) -> None:
+    """Something that a person has to know although all went well: on stderr, wherever that goes."""
+    sys.stderr.write(f"artfs: {text}\n")
+
+
 def print_json(value: Any) -> None:
     """`value` as JSON on stdout. Everything is text, a number, a list or an object by now."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

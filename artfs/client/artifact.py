@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
 from artfs.client.building import Building, StrPath
 from artfs.client.core import Core
-from artfs.client.display import SHOWN_FILES, Look, format_html, format_line
+from artfs.client.display import SHOWN_FILES, Look, ShownFile, format_html, format_line
 from artfs.client.entry import ArtifactEntry, ManifestView
 from artfs.client.handle import Handle, check_description
 from artfs.client.objects import HoldsObjects
@@ -19,11 +20,19 @@ from artfs.config import Config
 from artfs.errors import ArtfsError, EntryNotFound, UserError
 from artfs.model.digest import format_digest
 from artfs.model.records import RunRecord, VersionRecord
+from artfs.references.uri import shown_uri
 from artfs.repository.materialise import checkout, download, verify_directory
 
 #: `verify` names so many differences.
 _TOLD_DIFFERENCES = 5
-_STATUS = {"COMMITTED": "", "DELETED": "deleted", "FAILED": "could not be logged", "PENDING": "being logged", "DRAFT": "not logged"}
+_STATUS = {
+    "COMMITTED": "",
+    "CONTRIBUTED": "contributed, not finished",
+    "DELETED": "deleted",
+    "DRAFT": "not logged",
+    "FAILED": "could not be logged",
+    "PENDING": "being logged",
+}
 
 
 class Artifact(Building, HoldsObjects):
@@ -138,7 +147,10 @@ class Artifact(Building, HoldsObjects):
 
     @property
     def state(self) -> str:
-        """`DRAFT` while it is built, `PENDING` under way, then `COMMITTED` (or `FAILED`), and `DELETED` after `delete()`."""
+        """`DRAFT` while it is built, `PENDING` under way, then `COMMITTED` (or `FAILED`), and `DELETED` after `delete()`.
+
+        `CONTRIBUTED` after `upsert_artifact()`, until it is finished.
+        """
         return self._core.state
 
     def is_draft(self) -> bool:
@@ -279,17 +291,16 @@ class Artifact(Building, HoldsObjects):
         aliases = tuple(self._core.handle.aliases) if record is not None else ()
         return Look(self.name, self.type, status, aliases, self.description, count, size)
 
-    def _shown_files(self) -> Iterator[tuple[str, int]]:
+    def _shown_files(self) -> list[ShownFile]:
         # Whatever is wrong with the store, a notebook shows the rest of the artifact.
         try:
             if self._core.settle() is None:
-                found = [(entry.path, entry.size) for entry in self._core.draft_files()[:SHOWN_FILES]]
+                entries = [ArtifactEntry(entry, self._fetch) for entry in self._core.draft_files()[:SHOWN_FILES]]
             else:
-                entries = zip(self.manifest.iter_entries(), range(SHOWN_FILES), strict=False)
-                found = [(entry.path, entry.size) for entry, _ in entries]
+                entries = list(islice(self.manifest.iter_entries(), SHOWN_FILES))
         except ArtfsError:
-            found = []
-        return iter(found)
+            entries = []
+        return [ShownFile(entry.path, entry.size, shown_uri(entry.ref()) if entry.is_reference else "") for entry in entries]
 
     def _show_run(self, record: RunRecord) -> RecordedRun[Artifact]:
         return RecordedRun(self._core.config, record, Artifact.from_record)

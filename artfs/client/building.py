@@ -1,7 +1,7 @@
-"""The half of `Artifact` that builds: files in, before it is logged.
+"""The half of `Artifact` that builds: files and references in, before it is logged.
 
-Content is taken in at the moment of the call: what happens to the source afterwards does not matter. Several threads may add to one
-artifact at the same time.
+Content is taken in at the moment of the call: what happens to the source afterwards does not matter. Of a reference, what
+identifies its content is taken, and the content is left where it is. Several threads may add to one artifact at the same time.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ import os
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from artfs.client.core import Core
-from artfs.client.entry import ArtifactEntry
-from artfs.client.progress import show_progress
+from artfs.client.entry import ArtifactEntry, entry_of
+from artfs.client.notices import notice, secret_warning
+from artfs.client.progress import show_found, show_progress
 from artfs.client.session import SESSION
 from artfs.content.walk import walk_directory
 from artfs.errors import SourceNotReadable, TypeNotValid, UserError
-from artfs.model.entry import directory_entry
+from artfs.model.entry import Entry, directory_entry
 from artfs.model.names import normalise_path
+from artfs.references.references import DEFAULT_MAX_OBJECTS
+from artfs.references.uri import check_uri, has_secret, origin_of
 
 StrPath = str | os.PathLike[str]
 #: What was written to `new_file` goes through memory up to so many bytes.
@@ -31,7 +34,7 @@ _WRITE_MODES = ("w", "wb", "x", "xb", "wt", "w+", "w+b", "wb+")
 
 
 class Building(ABC):
-    """Adds files to an artifact, and removes them again."""
+    """Adds files and references to an artifact, and removes them again."""
 
     _core: Core
 
@@ -92,6 +95,45 @@ class Building(ABC):
         with show_progress(f"adding {root.name}", total=None) as on_progress:
             self._core.draft.add_files(files, directories, SESSION.current_config(), on_progress)
 
+    def add_reference(
+        self,
+        uri: StrPath | ArtifactEntry,
+        name: StrPath | None = None,
+        checksum: bool = True,
+        max_objects: int | None = None,
+    ) -> list[ArtifactEntry]:
+        """Add what is at a URI and leave its bytes there; returns an entry for each object that it leads to.
+
+        `http(s)://`, `s3://`, `gs://` and `file://` are fetched when they are read; of any other scheme only the URI is kept, and
+        needs a `name`. A directory or a prefix adds all below it: at most `max_objects`, default 10 000. `name` is the path in the
+        artifact of one object (default: its own name), and the directory of several. What identifies the content is recorded (its
+        size, ETag or digest, and version), so that nothing else is ever read in its place; with `checksum=False` nobody is asked
+        and the URI alone counts. All is added or, when something is refused, nothing.
+
+        Raises NotFound (a LookupError and ValueError) when nothing is there, UserError (a ValueError) for a plain path, a URI or
+        name that cannot be and for more objects than that, AccessDenied (a PermissionError) and ReferenceUnavailable when the home
+        refuses or does not answer, ReadOnly after the artifact was logged.
+
+            artifact.add_reference("s3://bikes/images", name="train")  # s3://bikes/images/cat.png becomes train/cat.png
+            artifact.add_reference("file:///mnt/data/bikes.csv")
+        """
+        draft = self._core.draft
+        draft.check_open()
+        path = _path(name) if name else None
+        if isinstance(uri, ArtifactEntry):
+            entry = entry_of(uri)
+            uri.ref()  # raises for a file whose bytes are in the store
+            return self._show(draft.add_references([entry.at(path or entry.path)]))
+        text = _uri(uri)
+        limit = DEFAULT_MAX_OBJECTS if max_objects is None else max_objects
+        references = SESSION.repository(SESSION.current_config()).references
+        with show_found(f"looking at {origin_of(text)}") as on_progress:
+            found = references.find(text, name=path, checksum=bool(checksum), max_objects=limit, on_progress=on_progress)
+        added = draft.add_references(found)
+        if has_secret(text):
+            notice(secret_warning(text))
+        return self._show(added)
+
     @contextmanager
     def new_file(self, name: StrPath, mode: str = "w", encoding: str | None = None) -> Iterator[IO[Any]]:
         """Write a new file of the artifact; it is added when the block ends, and not when an exception ends it.
@@ -128,9 +170,20 @@ class Building(ABC):
         """Make the content final: adding raises from now on. Logging does this by itself."""
         self._core.draft.close()
 
+    def _show(self, entries: Iterable[Entry]) -> list[ArtifactEntry]:
+        return [ArtifactEntry(entry, self._fetch) for entry in entries]
+
 
 def _path(path: StrPath) -> str:
     return normalise_path(os.fspath(path) if isinstance(path, os.PathLike) else path)
+
+
+def _uri(uri: StrPath) -> str:
+    if isinstance(uri, os.PathLike):
+        raise UserError(
+            f"{os.fspath(uri)!r} is a path, not a URI: write {Path(uri).absolute().as_uri()!r}, or add_file() to store it"
+        )
+    return check_uri(uri)
 
 
 def _local(path: StrPath) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 
 #: A notebook shows so many files; a table of a million rows would stop the browser.
 SHOWN_FILES = 50
@@ -42,10 +43,18 @@ def format_line(look: Look) -> str:
     return f"<Artifact {look.name} ({look.type}): {'; '.join(facts)}>"
 
 
-def format_html(look: Look, files: Iterable[tuple[str, int]]) -> str:
-    """A small table, for a notebook. `files` are path and size; no more than SHOWN_FILES are taken from it."""
+class ShownFile(NamedTuple):
+    """A file as it is to be shown: `size` is None where nobody knows it, `uri` is that of a reference."""
+
+    path: str
+    size: int | None
+    uri: str = ""
+
+
+def format_html(look: Look, files: Iterable[ShownFile]) -> str:
+    """A small table, for a notebook. No more than SHOWN_FILES are taken from `files`."""
     shown = [file for file, _ in zip(files, range(SHOWN_FILES), strict=False)]
-    rows = [f"<tr><td>{escape(path)}</td><td style='text-align:right'>{format_size(size)}</td></tr>" for path, size in shown]
+    rows = [_row(file) for file in shown]
     if look.file_count > len(shown):
         rows.append(f"<tr><td colspan='2'>… and {look.file_count - len(shown)} more</td></tr>")
     aliases = " ".join(f"<code>{escape(alias)}</code>" for alias in look.aliases)
@@ -57,6 +66,12 @@ def format_html(look: Look, files: Iterable[tuple[str, int]]) -> str:
         f"<table><thead><tr><th>path</th><th>size</th></tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else "",
     ]
     return f"<div>{''.join(parts)}</div>"
+
+
+def _row(file: ShownFile) -> str:
+    home = f" → <small>{escape(file.uri)}</small>" if file.uri else ""
+    size = "unknown" if file.size is None else format_size(file.size)
+    return f"<tr><td>{escape(file.path)}{home}</td><td style='text-align:right'>{size}</td></tr>"
 
 
 def _count(files: int) -> str:

@@ -95,6 +95,12 @@ class Draft:
         with self._taking_in(config) as ingest:
             self._put_all([*ingest.add_files(items, on_progress), *directories], overwrite=False)
 
+    def add_references(self, references: Sequence[Entry]) -> list[Entry]:
+        """Add references, whose bytes stay where they are: all of them, or none when one is refused."""
+        with self._lock:
+            self._check_process()
+        return self._put_all(references, overwrite=False)
+
     def reserve(self, path: str) -> None:
         """Take `path` for a file that is being written. Raises NameNotValid if there is one, or is going to be."""
         self._check_place(path)
@@ -153,6 +159,12 @@ class Draft:
             content = DraftContent(list(self._entries.values()), self._config, self._ingest)
             self._ingest = None
         return content
+
+    def take_back(self, content: DraftContent) -> None:
+        """Undo `hand_over`: whoever took the content has done nothing with it."""
+        with self._lock:
+            self._ingest = content.ingest
+            self._frozen = False
 
     @contextmanager
     def _taking_in(self, config: Config) -> Iterator[Ingest]:
@@ -225,8 +237,8 @@ class Draft:
             added.append(entry.path)
         elif old.kind is not Kind.DIRECTORY and not overwrite:
             raise NameNotValid(
-                f"{entry.path!r} is in the artifact {self._name!r} already, with other content: "
-                "choose another name, or pass overwrite=True"
+                f"{entry.path!r} is in the artifact {self._name!r} already, with other content: choose another name, or "
+                f"{'remove() it first' if entry.kind is Kind.REFERENCE else 'pass overwrite=True'}"
             )
         self._entries[entry.path] = entry
         return entry

@@ -11,6 +11,7 @@ from artfs.errors import EntryNotFound, NameNotValid, UserError
 from artfs.model.digest import format_digest
 from artfs.model.entry import Entry, Kind
 from artfs.model.names import normalise_path
+from artfs.references.uri import shown_uri
 
 #: Puts the file at a path of the version into a folder (None is the default one); returns where it is then.
 FetchFile = Callable[[str, "str | os.PathLike[str] | None"], str]
@@ -20,7 +21,7 @@ class ArtifactEntry:
     """A file of an artifact: `artifact.get_path("images/cat.png")`.
 
     Attributes: `path` in the artifact, `size` in bytes, `digest` (BLAKE3 of its bytes, 64 hexadecimal digits, as `b3sum` prints
-    it).
+    it). Of a reference, the digest is that of what identifies its content, and the size None where nobody has asked for it.
     """
 
     def __init__(self, entry: Entry, fetch: FetchFile) -> None:
@@ -37,18 +38,25 @@ class ArtifactEntry:
         return self._entry.path
 
     @property
-    def size(self) -> int:
-        return self._entry.size
+    def size(self) -> int | None:
+        reference = self._entry.reference
+        return self._entry.size if reference is None else reference.size
 
     @property
     def digest(self) -> str:
         return format_digest(self._entry.digest)
 
+    @property
+    def is_reference(self) -> bool:
+        """True if the bytes are not in the store, but at `ref()`."""
+        return self._entry.reference is not None
+
     def download(self, root: str | os.PathLike[str] | None = None, skip_cache: bool | None = None) -> str:  # noqa: ARG002
         """Fetch this file only; returns its path, `root` (default `./artifacts/NAME:vN`) with the path in the artifact below it.
 
         A file that is right already is not touched. `skip_cache` is taken for compatibility and has no effect.
-        Raises NotLogged before the artifact is logged, IntegrityError when the stored bytes are damaged.
+        Raises NotLogged before the artifact is logged, IntegrityError when the stored bytes are damaged; of a reference, as
+        `Artifact.download`.
         """
         return self._fetch(self._entry.path, root)
 
@@ -63,7 +71,14 @@ class ArtifactEntry:
         return self.ref()
 
     def __repr__(self) -> str:
-        return f"<ArtifactEntry {self.path!r}, {self.size} bytes>"
+        size = "unknown size" if self.size is None else f"{self.size} bytes"
+        home = f", at {shown_uri(self._entry.reference.uri)}" if self._entry.reference else ""
+        return f"<ArtifactEntry {self.path!r}, {size}{home}>"
+
+
+def entry_of(shown: ArtifactEntry) -> Entry:
+    """What is behind an entry, for artifacts that take it in."""
+    return shown._entry  # noqa: SLF001
 
 
 class ManifestView(Mapping[str, ArtifactEntry]):

@@ -8,9 +8,19 @@ from __future__ import annotations
 import contextlib
 import sys
 
+from artfs.references.uri import shown_uri
+
 
 def notice(text: str) -> None:
     """Tell `text`, one sentence, to the person."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or None in a service without a terminal
         sys.stderr.write(f"artfs: {text}\n")
         sys.stderr.flush()
+
+
+def secret_warning(uri: str) -> str:
+    """The sentence about a URI with a signature, a token or a password in it, which it does not repeat."""
+    return (
+        f"{shown_uri(uri)} carries a signature, a token or a password, which is recorded for all who may read the artifact and may "
+        "expire: better give the plain URI, and credentials in the environment"
+    )

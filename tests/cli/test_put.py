@@ -52,10 +52,30 @@ def test_put_of_a_file_can_say_where_it_goes(artfs: Artfs, dataset: MakeDataset)
     assert artfs("cat", "net:v0/weights/a.bin").out == "m"
 
 
+def test_put_of_several_sources_puts_each_in_its_place(artfs: Artfs, dataset: MakeDataset) -> None:
+    one, two = dataset({"a": b"1", "empty": None}, name="one"), dataset({"b": b"2", "c": b"3"}, name="two")
+    nothing = dataset({}, name="nothing")
+    sources: list[str | Path] = [one, two / "b", two / "c", nothing, "-"]
+    artfs("put", *sources, "pets", "--at", "first", "--at", "x/b", "--at", "", "--at", "none", "--path", "std/in", stdin=b"4")
+    assert [entry["path"] for entry in artfs("ls", "-R", "pets", "--json").json if entry["kind"] == "file"] == [
+        "c",
+        "first/a",
+        "std/in",
+        "x/b",
+    ]
+    assert {entry["path"] for entry in artfs("ls", "-R", "pets", "--json").json} >= {"first/empty", "none"}
+    assert artfs("cat", "pets:v0/first/a", "pets:v0/x/b", "pets:v0/c", "pets:v0/std/in").out == "1234"
+
+
+def test_put_of_a_folder_can_say_below_which_folder_it_goes(artfs: Artfs, dataset: MakeDataset) -> None:
+    artfs("put", dataset({"a": b"1"}), "pets", "--at", "deep/er")
+    assert artfs("cat", "pets:v0/deep/er/a").out == "1"
+
+
 def test_put_of_stdin_needs_a_path(artfs: Artfs) -> None:
     artfs("put", "-", "readings", "--path", "r.csv", stdin=b"1,2\n")
     assert artfs("cat", "readings:v0/r.csv").out == "1,2\n"
-    assert "--path" in artfs.fails("put", "-", "readings").err
+    assert "--at" in artfs.fails("put", "-", "readings").err
 
 
 def test_put_without_type_keeps_the_type_that_the_artifact_has(artfs: Artfs, dataset: MakeDataset) -> None:
@@ -115,8 +135,13 @@ def test_put_refuses_bad_names(artfs: Artfs, dataset: MakeDataset) -> None:
         ["put", root, "pets", "-a", "a/b"],
         ["put", root, "pets", "--type", ""],
         ["put", root, "pets", "-m", "novalue"],
-        ["put", root, "pets", "--path", "x"],
+        ["put", root, "pets", "--path", "../x"],
         ["put", root / "readme.txt", "pets", "--path", "../x"],
+        ["put", root, "pets", "--at", "x", "--at", "y"],
+        ["put", "-", "-", "pets", "--at", "x", "--at", "y"],
+        ["put", "-", "pets", "--at", "x", "--reference"],
+        ["put", root, "pets", "--no-checksum"],
+        ["put", root, root / "labels.csv", "pets", "--at", "", "--at", "readme.txt"],
     ]
     for arguments in bad:
         assert artfs.fails(*arguments).code == 2

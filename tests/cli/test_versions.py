@@ -10,7 +10,7 @@ VERSION_KEYS = {
     "entity", "project", "artifact", "name", "version", "type", "aliases", "digest", "size", "file_count", "description",
     "metadata", "created_at",
 }  # fmt: skip
-ENTRY_KEYS = {"path", "kind", "size", "executable", "modified_at", "digest", "target", "uri"}
+ENTRY_KEYS = {"path", "kind", "size", "executable", "modified_at", "digest", "target", "uri", "etag", "version_id"}
 RUN_KEYS = {"id", "name", "entity", "project", "job_type", "group", "state", "config", "created_at", "finished_at"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -69,7 +69,7 @@ def test_versions_of_an_unknown_artifact_is_not_found(pets: Artfs) -> None:
 
 def test_show_tells_all(pets: Artfs) -> None:
     shown = pets("show", "pets", "--json").json
-    assert set(shown) == VERSION_KEYS | {"producer", "producers", "consumers"}
+    assert set(shown) == VERSION_KEYS | {"producer", "producers", "consumers", "references"}
     assert shown["metadata"] == {"count": 3, "source": "home"}
     fields = pets("show", "pets:old").fields
     assert fields["name"] == "tester/default/pets:v0"

@@ -10,7 +10,7 @@ import typer
 from artfs.cli.completion import complete_version
 from artfs.cli.context import current
 from artfs.cli.exit_codes import DIFFERENT
-from artfs.cli.forms import entry_form
+from artfs.cli.forms import entry_form, size_of
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Column, Size, print_json, print_note, print_table
 from artfs.model.entry import Entry, Kind
@@ -65,7 +65,7 @@ def _path(entry: Entry | None) -> str:
 
 
 def _size(entry: Entry | None) -> Size | None:
-    return None if entry is None or entry.kind is Kind.DIRECTORY else Size(entry.size)
+    return None if entry is None else size_of(entry)
 
 
 def _form(one: VersionRecord, two: VersionRecord, difference: Diff) -> dict[str, Any]:

@@ -1,19 +1,15 @@
-"""`artfs put`: a local file, folder or stdin becomes a version."""
+"""`artfs put`: local files, folders, stdin and references become a version."""
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from io import BufferedReader
-from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
+from artfs.cli.completion import complete_source
 from artfs.cli.context import current
 from artfs.cli.lineage_recording import ensure_run
 from artfs.cli.options import (
@@ -26,100 +22,132 @@ from artfs.cli.options import (
     TypeOption,
     parse_metadata,
 )
-from artfs.cli.output import print_line, print_note
+from artfs.cli.output import print_line, print_note, print_warning
 from artfs.cli.progress import progress
-from artfs.errors import SourceNotReadable, UserError
+from artfs.cli.sources import Source, in_words_of_put, parse_sources, readable
+from artfs.client.notices import secret_warning
+from artfs.content.ingest import Ingest
+from artfs.content.walk import walk_directory
+from artfs.errors import UserError
+from artfs.model.entry import Entry, directory_entry
 from artfs.model.names import check_aliases, check_type, normalise_path
 from artfs.model.records import CommitOutcome
+from artfs.references.references import DEFAULT_MAX_OBJECTS
+from artfs.references.uri import has_secret
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_entries
 from artfs.repository.commit_folder import commit_folder
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 
-EXAMPLE = "artfs put images pets --type dataset -a best -m source=home"
-STDIN = "-"
+EXAMPLE = "artfs put images s3://pets/train pets --at local --at bucket -a best"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How references are looked for."""
+
+    checksum: bool
+    max_objects: int
 
 
 def command(
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="PATH", help="A file, a folder, or - for stdin.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Files, folders, - for stdin, and URIs (http, https, s3, gs, file) of what is to be left where it is.",
+            autocompletion=complete_source,
+        ),
+    ],
     name: ArtifactArgument,
     *,
     type_name: TypeOption = None,
     aliases: AliasesOption = None,
     description: DescriptionOption = None,
     metadata: MetadataOption = None,
-    path: Annotated[
-        str | None,
-        typer.Option("--path", metavar="PATH", help="Where a file, or stdin, goes in the artifact; a file's own name by default."),
+    places: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            "--path",
+            metavar="PATH",
+            help="Where the source goes in the artifact, the n-th for the n-th source: a file's path, or the folder of several.",
+        ),
     ] = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Leave local files where they are, too, and record references to them.")
+    ] = False,
+    no_checksum: Annotated[
+        bool, typer.Option("--no-checksum", help="Ask nobody about references: the URI alone says what they are.")
+    ] = False,
+    max_objects: Annotated[
+        int, typer.Option("--max-objects", metavar="N", min=1, help="Refuse a URI that leads to more objects than this.")
+    ] = DEFAULT_MAX_OBJECTS,
     run: RunOption = None,
 ) -> None:
-    """Log a file or a folder as a version, and print NAME:vN.
+    """Log files, folders and references as a version, and print NAME:vN.
 
-    The content of a folder goes to the root of the artifact: hidden files are included, symlinks followed. Content that equals a
-    version of the artifact makes no new one. The alias latest always moves to what was put.
+    The content of a folder goes to the root of the artifact, or below its --at: hidden files are included, symlinks followed. Of a
+    URI, what identifies the content is recorded and the bytes stay where they are. Content that equals a version of the artifact
+    makes no new one. The alias latest always moves to what was put.
     """
     invocation = current(ctx)
-    artifact = invocation.artifact(name)
-    if path is not None:
-        path = normalise_path(path)
     request = CommitRequest(
-        artifact=artifact,
+        artifact=invocation.artifact(name),
         type=check_type(type_name) if type_name is not None else None,
         aliases=check_aliases(aliases),
         description=description,
         metadata=parse_metadata(metadata),
         run_id=run,
     )
-    with _readable_source(source, path) as root, open_repository(invocation.config) as repository:
+    wanted = parse_sources(sources, places or (), references=reference)
+    if no_checksum and not any(source.uri for source in wanted):
+        raise UserError("--no-checksum is about references: name a URI, or say --reference")
+    with open_repository(invocation.config) as repository:
         if run:
             ensure_run(repository, invocation.config, run)
-        outcome = _put(repository, root, path, request)
+        outcome = _put(repository, wanted, _with_type(repository, request), Finding(not no_checksum, max_objects))
+    for source in wanted:
+        if has_secret(source.uri):
+            print_warning(secret_warning(source.uri))
     if not outcome.created:
         print_note(f"the content is that of {outcome.version.name} already")
     print_line(f"{name}:{outcome.version.label}")
 
 
-@contextmanager
-def _readable_source(source: str, path: str | None) -> Iterator[Path]:
-    """The local path to read; stdin is spooled into a file of the user's, as it can be read only once."""
-    if source != STDIN:
-        yield _checked_source(Path(source), path)
-        return
-    if path is None:
-        raise UserError("content from stdin has no name: say --path FILE")
-    with tempfile.NamedTemporaryFile(prefix="artfs-stdin-") as spool:
-        # Not read(): it goes on reading without a look at signals until it has all that was asked for, and Ctrl-C may be lost.
-        stdin = cast("BufferedReader", sys.stdin.buffer)
-        while piece := stdin.read1(1 << 20):
-            spool.write(piece)
-        spool.flush()
-        yield Path(spool.name)
-
-
-def _checked_source(source: Path, path: str | None) -> Path:
-    if not source.exists():
-        raise SourceNotReadable(f"{source} does not exist")
-    if source.is_dir():
-        if path is not None:
-            raise UserError(f"{source} is a folder: --path names the place of a single file")
-    elif not source.is_file():
-        raise SourceNotReadable(f"{source} is neither a file nor a folder")
-    return source
-
-
-def _put(repository: Repository, root: Path, path: str | None, request: CommitRequest) -> CommitOutcome:
-    request = _with_type(repository, request)
-    if root.is_dir():
-        return commit_folder(repository, root, request, partial(progress, "put"))
+def _put(repository: Repository, sources: Sequence[Source], request: CommitRequest, finding: Finding) -> CommitOutcome:
+    if len(sources) == 1 and sources[0].is_folder and sources[0].place is None:
+        return commit_folder(repository, sources[0].path, request, partial(progress, "put"))
+    # First those that may fail for reasons that are not here, and cost no reading.
+    entries = [entry for source in sources if source.uri for entry in _find(repository, source, finding)]
     ingest = begin_ingest(repository, request.artifact.entity)
     try:
-        entry = ingest.add_file(root, path or normalise_path(root.name))
+        entries += [entry for source in sources if not source.uri for entry in _take_in(ingest, source)]
     except BaseException:
         ingest.abort()
         raise
-    return commit_entries(repository, ingest, [entry], request)
+    return commit_entries(repository, ingest, entries, request)
+
+
+def _find(repository: Repository, source: Source, finding: Finding) -> list[Entry]:
+    with progress("find") as on_progress, in_words_of_put():
+        return repository.references.find(
+            source.uri, name=source.place, checksum=finding.checksum, max_objects=finding.max_objects, on_progress=on_progress
+        )
+
+
+def _take_in(ingest: Ingest, source: Source) -> list[Entry]:
+    with readable(source) as path:
+        if not source.is_folder:
+            return [ingest.add_file(path, source.place or normalise_path(path.name))]
+        prefix = f"{source.place}/" if source.place else ""
+        walk = walk_directory(path)
+        found = [file._replace(path=normalise_path(prefix + file.path)) for file in walk.found]
+        with progress("put", len(found)) as on_progress:
+            files = ingest.add_found(found, on_progress)
+        empty = walk.empty_directories if files or walk.empty_directories else ["."] * bool(prefix)
+        return [*files, *(directory_entry(normalise_path(prefix + directory)) for directory in empty)]
 
 
 def _with_type(repository: Repository, request: CommitRequest) -> CommitRequest:

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from artfs.client.display import SHOWN_FILES, Look, format_html, format_line, format_size
+from artfs.client.display import SHOWN_FILES, Look, ShownFile, format_html, format_line, format_size
 
 LOOK = Look("bike-dataset:v3", "dataset", "", ("latest",), None, 2, 1536)
 
@@ -33,13 +33,19 @@ def test_a_line_for_the_terminal() -> None:
 
 def test_a_version_of_many_files_shows_the_first_and_counts_the_rest() -> None:
     look = Look("big:v0", "dataset", "", (), None, 1_000_000, 1)
-    html = format_html(look, ((f"file-{number}", number) for number in count()))
+    html = format_html(look, (ShownFile(f"file-{number}", number) for number in count()))
     assert html.count("<tr><td>file-") == SHOWN_FILES
     assert f"{1_000_000 - SHOWN_FILES} more" in html
 
 
 def test_everything_is_escaped() -> None:
     evil = "<img src=x onerror='alert(1)'>"
-    html = format_html(Look(evil, evil, evil, (evil,), evil, 1, 1), [(evil, 1)])
+    html = format_html(Look(evil, evil, evil, (evil,), evil, 1, 1), [ShownFile(evil, 1, evil)])
     assert "<img" not in html
-    assert html.count("&lt;img") == 6
+    assert html.count("&lt;img") == 7
+
+
+def test_a_reference_shows_where_its_content_is_and_that_its_size_is_not_known() -> None:
+    html = format_html(LOOK, [ShownFile("cat.png", None, "s3://bikes/cat.png")])
+    assert "s3://bikes/cat.png" in html
+    assert ">unknown</td>" in html
