@@ -12,7 +12,8 @@
     ├── Conflict                           somebody else was first, or the thing is in use
     │   ├── AlreadyExists                  the name is taken
     │   ├── Busy                           still open, mounted or locked
-    │   └── LeaseLost                      a commit took longer than its lease and its packs may be gone
+    │   ├── LeaseLost                      a commit took longer than its lease and its packs may be gone
+    │   └── ContributionsDiffer            parallel writers of one version gave a path different content
     ├── ReadOnly                           versions never change (I2)
     ├── NotLogged (AttributeError)         the artifact has no version yet
     ├── AccessDenied (PermissionError)     the credentials, or the lack of them, do not allow it
@@ -92,6 +93,15 @@ class Busy(Conflict):
 
 class LeaseLost(Conflict):
     """A commit took longer than its lease, so that gc may have collected what it had stored (I4)."""
+
+
+class ContributionsDiffer(Conflict):
+    """Parallel writers of one version gave `path` different content; `writers` names both. Nothing has happened."""
+
+    def __init__(self, message: str, *, path: str, writers: tuple[str, str]) -> None:
+        super().__init__(message)
+        self.path = path
+        self.writers = writers
 
 
 class ReadOnly(ArtfsError):

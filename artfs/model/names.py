@@ -99,6 +99,21 @@ def check_aliases(aliases: str | Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(check_alias(alias) for alias in aliases))
 
 
+def check_distributed_id(distributed_id: str) -> str:
+    """`distributed_id` if parallel writers may find each other by it: any text of 1 to 256 bytes."""
+    if not isinstance(distributed_id, str):
+        raise TypeNotValid(f"a distributed_id must be text, not {type(distributed_id).__name__}")
+    if (
+        not 0 < len(distributed_id.encode(errors="replace")) <= 256
+        or _CONTROL.search(distributed_id)
+        or not _is_utf8(distributed_id)
+    ):
+        raise NameNotValid(
+            f"{distributed_id!r} is not a valid distributed_id: use 1 to 256 bytes of text without control characters"
+        )
+    return distributed_id
+
+
 def normalise_path(path: str) -> str:
     """The path in an artifact that `path` means: relative, `/`-separated, without `.` and `//`.
 

@@ -6,12 +6,14 @@ commits, heartbeats and gc each see the others' whole deed or nothing of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, insert, select, update
 
 from artfs.errors import AlreadyExists, Conflict, LeaseLost
 from artfs.model.chunk_list import encode_chunk_ref
-from artfs.model.entry import PackId
-from artfs.model.names import LATEST, check_alias, format_version_label
+from artfs.model.entry import LeaseId, PackId
+from artfs.model.names import LATEST, ArtifactName, check_alias, format_version_label
 from artfs.model.records import CommitOutcome, Direction, VersionDraft, VersionRecord, VersionState
 from artfs.registry.dialects import now
 from artfs.registry.lease_rows import end_lease, lock_active_lease
@@ -21,8 +23,11 @@ from artfs.registry.scopes import CollectionRow, ensure_collection
 from artfs.registry.version_rows import BATCH, change_version, find_live, get_version, place_aliases
 
 
-def commit_draft(connection: Connection, draft: VersionDraft) -> CommitOutcome:
-    """Make a version of `draft`, or find the one that has its content already (I8)."""
+def commit_draft(connection: Connection, draft: VersionDraft, producers: Iterable[str] = ()) -> CommitOutcome:
+    """Make a version of `draft`, or find the one that has its content already (I8).
+
+    Its producers are the runs `producers`, in that order, and then the run of the draft.
+    """
     asked = [check_alias(alias) for alias in (LATEST, *draft.aliases)]
     collection = ensure_collection(connection, draft.artifact, draft.type)
     existing = find_live(connection, collection.id, versions.c.digest == draft.digest)
@@ -35,8 +40,9 @@ def commit_draft(connection: Connection, draft: VersionDraft) -> CommitOutcome:
         _apply_notes(connection, draft, existing)
     end_lease(connection, draft.lease)
     place_aliases(connection, collection.id, version_id, asked)
-    if draft.run_id is not None:
-        add_edge(connection, draft.run_id, version_id, Direction.OUTPUT)
+    for run_id in dict.fromkeys((*producers, draft.run_id)):
+        if run_id is not None:
+            add_edge(connection, run_id, version_id, Direction.OUTPUT)
     return CommitOutcome(get_version(connection, version_id), created=existing is None)
 
 
@@ -53,7 +59,7 @@ def _check_number(draft: VersionDraft, collection: CollectionRow, existing: Vers
 
 def _insert_version(connection: Connection, draft: VersionDraft, collection: CollectionRow) -> int:
     lock_active_lease(connection, draft.lease, for_what=f"the commit of {draft.artifact}")
-    pack_rows = _claim_packs(connection, draft)
+    pack_rows = claim_packs(connection, draft.artifact, draft.lease, draft.needed_packs)
     statement = (
         insert(versions)
         .values(
@@ -77,18 +83,21 @@ def _insert_version(connection: Connection, draft: VersionDraft, collection: Col
     return version_id
 
 
-def _claim_packs(connection: Connection, draft: VersionDraft) -> list[int]:
-    """The rows of all packs the version needs, from now on committed and not doomed (I4). Raises Conflict."""
-    needed = sorted(draft.needed_packs)
+def claim_packs(connection: Connection, artifact: ArtifactName, lease: LeaseId, needed: Iterable[PackId]) -> list[int]:
+    """The rows of all packs that content of `artifact` needs, from now on committed and not doomed (I4). Raises Conflict.
+
+    `lease`, which the caller has locked, wrote those among them that are new.
+    """
+    ordered = sorted(needed)
     rows: list[int] = []
-    for start in range(0, len(needed), BATCH):
-        batch = needed[start : start + BATCH]
+    for start in range(0, len(ordered), BATCH):
+        batch = ordered[start : start + BATCH]
         query = select(packs).where(packs.c.pack.in_(batch)).order_by(packs.c.pack).with_for_update()
         found = {row.pack: row for row in connection.execute(query)}
         for pack in batch:
             row = found.get(pack)
-            if row is None or row.state == "deleting" or (row.state == "pending" and row.lease != draft.lease):
-                raise _collected(draft, pack)
+            if row is None or row.state == "deleting" or (row.state == "pending" and row.lease != lease):
+                raise _collected(artifact, lease, pack)
             rows.append(row.id)
         changed = [row.id for row in found.values() if row.state != "committed" or row.doomed_at is not None]
         if changed:
@@ -96,10 +105,10 @@ def _claim_packs(connection: Connection, draft: VersionDraft) -> list[int]:
     return rows
 
 
-def _collected(draft: VersionDraft, pack: PackId) -> Conflict:
-    if pack.startswith(draft.lease):
-        return LeaseLost(f"what was stored for {draft.artifact} has been collected before it was committed: commit it again")
-    return Conflict(f"{draft.artifact} needs stored content that has just been collected (pack {pack.hex()}): commit it again")
+def _collected(artifact: ArtifactName, lease: LeaseId, pack: PackId) -> Conflict:
+    if pack.startswith(lease):
+        return LeaseLost(f"what was stored for {artifact} has been collected before it was committed: commit it again")
+    return Conflict(f"{artifact} needs stored content that has just been collected (pack {pack.hex()}): commit it again")
 
 
 def _apply_notes(connection: Connection, draft: VersionDraft, existing: VersionRecord) -> None:

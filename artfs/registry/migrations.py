@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import Connection, func, insert, inspect, select, update
+from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
 from artfs.errors import ConfigNotValid
 from artfs.registry.database import Database
@@ -18,10 +18,17 @@ from artfs.registry.schema import metadata, schema_version
 
 Step = Callable[[Connection], None]
 
+
+def _count_contributions(connection: Connection) -> None:
+    """Schema 2: contributions know their size and number of files. In schema 1 nothing wrote any."""
+    for column in ("size", "file_count"):
+        connection.execute(text(f"ALTER TABLE contributions ADD COLUMN {column} BIGINT NOT NULL DEFAULT 0"))
+
+
 #: The number of the schema in `schema.py`.
-NEWEST = 1
+NEWEST = 2
 #: Step n makes schema n of schema n - 1. There is no step 1: schema 1 was the first.
-STEPS: Mapping[int, Step] = {}
+STEPS: Mapping[int, Step] = {2: _count_contributions}
 
 #: Any number that no other program is likely to lock on the same server ("artfs" in hexadecimal).
 _MIGRATION_LOCK = 0x6172746673

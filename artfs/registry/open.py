@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 from artfs.errors import ConfigNotValid
 from artfs.registry.aliases import Aliases
 from artfs.registry.collections import Collections
+from artfs.registry.contributions import Contributions
 from artfs.registry.database import PATIENCE_S, Database
 from artfs.registry.leases import Leases
 from artfs.registry.lineage import Lineage
@@ -40,6 +41,7 @@ class Registry:
     lineage: Lineage
     packs: Packs
     leases: Leases
+    contributions: Contributions
     _database: Database = field(repr=False)
 
     def close(self) -> None:
@@ -66,6 +68,7 @@ def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> Registry:
         lineage=Lineage(database),
         packs=Packs(database),
         leases=Leases(database),
+        contributions=Contributions(database),
         _database=database,
     )
 

@@ -15,7 +15,7 @@ from artfs.registry.database import Database
 from artfs.registry.dialects import now
 from artfs.registry.lease_rows import lock_active_lease
 from artfs.registry.pack_rows import IS_UNNEEDED, add_chunks, drop_chunks, drop_pending, insert_pack
-from artfs.registry.schema import chunks, entities, packs
+from artfs.registry.schema import chunks, entities, packs, version_packs
 from artfs.registry.version_rows import BATCH
 
 #: May be named by whoever commits now.
@@ -90,9 +90,9 @@ class Packs:
 
         return self._database.read(work)
 
-    def needed(self) -> set[PackId]:
-        """The packs that something that anybody can see needs."""
-        query = select(packs.c.pack).where(~IS_UNNEEDED)
+    def needed_by_versions(self) -> set[PackId]:
+        """The packs that live versions need."""
+        query = select(packs.c.pack).where(packs.c.id.in_(select(version_packs.c.pack_id)))
         return self._database.read(lambda connection: {PackId(pack) for pack in connection.execute(query).scalars()})
 
     def iter_all(self) -> Iterator[PackRecord]:

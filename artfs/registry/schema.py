@@ -269,22 +269,28 @@ chunks = Table(
 Index("chunks_pack", chunks.c.pack_id)
 
 # One row: what one of several parallel writers has added to a version that is not finished. Nobody sees it before that.
+# Whoever finishes or gives up rows of a collection locks the collection first. A writer that adds one does not, so that writers do
+# not wait for each other: what is not committed when a finish looks is for the next version.
 contributions = Table(
     "contributions",
     metadata,
+    # Grows with the order of contributions: of one run the last word counts, and the first to contribute is the first producer.
     _id(),
     _refers_to("collections.id"),
     # Which unfinished version: writers that name the same id contribute to the same version.
     Column("distributed_id", PlainText, nullable=False),
     # Who contributed.
     _refers_to("runs.id"),
-    # What: a manifest like a version's, named by an encoded chunk reference.
+    # What: a manifest like a version's, named by an encoded chunk reference. Dangling once version_id is set.
     Column("manifest", LargeBinary, nullable=False),
     # Asked of the version that is to be: a JSON object of aliases, description and metadata, `{}` when nothing.
     Column("wishes", JsonObject, nullable=False),
     Column("created_at", UtcTime, nullable=False),
-    # The version it has become part of; NULL until that is finished. Set once.
+    # The version it has become part of; NULL until that is finished. Set once. A contribution that is given up loses its row.
     Column("version_id", _Id, ForeignKey("versions.id")),
+    # Bytes in all its files, and how many they are: for those who list what is not finished.
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    Column("file_count", BigInteger, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
 Index("contributions_unfinished", contributions.c.collection_id, contributions.c.distributed_id)

@@ -67,7 +67,7 @@ def require_collection_id(connection: Connection, artifact: ArtifactName) -> int
 
 def lock_collection(connection: Connection, artifact: ArtifactName) -> CollectionRow:
     """The collection, locked until the transaction ends. Raises NotFound."""
-    row = _locked(connection, artifact)
+    row = _found(connection, artifact)
     if row is None:
         raise NotFound(missing_artifact(connection, artifact))
     return row
@@ -80,7 +80,7 @@ def lock_collection_of(connection: Connection, collection_id: int) -> None:
 
 def ensure_collection(connection: Connection, artifact: ArtifactName, type_name: str | None) -> CollectionRow:
     """The collection, made when it is not there, and locked. None for the type means the one it has."""
-    row = _locked(connection, artifact)
+    row = _found(connection, artifact)
     if row is None:
         if type_name is None:
             raise NotFound(f"{missing_artifact(connection, artifact)}; to make it, say which type it has")
@@ -90,14 +90,24 @@ def ensure_collection(connection: Connection, artifact: ArtifactName, type_name:
             connection, collections, project_id=project_id, name=artifact.name, type=type_name, next_number=0, created_at=created_at
         )
         row = lock_collection(connection, artifact)
+    return _of_type(row, artifact, type_name)
+
+
+def require_collection(connection: Connection, artifact: ArtifactName, type_name: str | None) -> CollectionRow:
+    """As `ensure_collection`, but locked only when it has to be made: for who does not change its versions or aliases."""
+    row = _found(connection, artifact, lock=False)
+    return ensure_collection(connection, artifact, type_name) if row is None else _of_type(row, artifact, type_name)
+
+
+def _of_type(row: CollectionRow, artifact: ArtifactName, type_name: str | None) -> CollectionRow:
     if type_name not in (None, row.type):
         raise UserError(f"{artifact} has the type {row.type!r}, not {type_name!r}: use that type or another name")
     return row
 
 
-def _locked(connection: Connection, artifact: ArtifactName) -> CollectionRow | None:
+def _found(connection: Connection, artifact: ArtifactName, *, lock: bool = True) -> CollectionRow | None:
     query = _joined(select(collections.c.id, collections.c.type, collections.c.next_number)).where(is_artifact(artifact))
-    row = connection.execute(_locking(query)).one_or_none()
+    row = connection.execute(_locking(query) if lock else query).one_or_none()
     return None if row is None else CollectionRow(row.id, row.type, row.next_number)
 
 

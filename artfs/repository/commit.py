@@ -14,26 +14,32 @@ Threads: an ingest may be fed by several threads, but is committed by one, after
 
 from __future__ import annotations
 
-import logging
-import os
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from artfs.content.ingest import Ingest
 from artfs.content.manifest_writer import WrittenManifest, edit_manifest, write_manifest
 from artfs.content.manifests import Manifest
-from artfs.errors import ArtfsError, InternalError, LeaseLost, NameNotValid, NotFound, UserError
+from artfs.errors import LeaseLost, NameNotValid, NotFound, UserError
 from artfs.model.digest import Digest
-from artfs.model.entry import LEASE_ID_SIZE, ChunkRef, Entry, Kind, LeaseId, PackId, lease_prefix, with_parents
+from artfs.model.entry import LEASE_ID_SIZE, ChunkRef, Entry, Kind, LeaseId, PackId, with_parents
 from artfs.model.names import LATEST, ArtifactName, VersionName, normalise_path
 from artfs.model.records import CommitOutcome, VersionDraft, VersionRecord
-from artfs.repository.leases import LeaseKeeper
+from artfs.repository.leased_ingest import aborted_on_error, begin_ingest, leased
 from artfs.repository.repository import Repository
 
-logger = logging.getLogger(__name__)
+__all__ = [
+    "CommitRequest",
+    "begin_ingest",
+    "check_entity",
+    "commit_again",
+    "commit_edit",
+    "commit_entries",
+    "complete_entries",
+    "keep_unchanged",
+    "make_draft",
+]
 
 #: Names no lease: those that are opened are random.
 _NO_LEASE = LeaseId(bytes(LEASE_ID_SIZE))
@@ -52,59 +58,15 @@ class CommitRequest:
     expected_number: int | None = None
 
 
-class LeasedIngest(Ingest):
-    """An ingest whose lease ends when it is aborted, or when nobody holds it any more."""
-
-    def __init__(self, repository: Repository, entity: str, lease: LeaseId) -> None:
-        super().__init__(
-            entity=entity,
-            lease=lease,
-            objects=repository.objects,
-            packs=repository.registry.packs,
-            memo_dir=repository.config.memo_dir,
-        )
-        self._repository = repository
-        self._process = os.getpid()
-        self._finalizer = weakref.finalize(self, LeaseKeeper.drop_later, repository.leases, lease)
-        self._finalizer.atexit = False
-
-    def abort(self) -> None:
-        """Give up: nothing of this ingest becomes visible, its lease ends, and what it stored is removed as far as possible."""
-        if os.getpid() != self._process:
-            return  # a forked child that cleans up: what its parent is doing is not for it to end
-        try:
-            super().abort()
-        finally:
-            if self._finalizer.detach() is not None:
-                _give_up(self._repository, self.lease)
-
-    def store_no_more(self) -> None:
-        """The content is a version already: what is not stored by now is not needed, and the lease only ends with the commit."""
-        super().abort()
-
-    def give_to_registry(self) -> None:
-        """The transaction that ends the lease is next: extend the lease no longer, and remove nothing whatever happens."""
-        if self._finalizer.detach() is not None:
-            self._repository.leases.release(self.lease)
-
-
-def begin_ingest(repository: Repository, entity: str) -> LeasedIngest:
-    """Open a lease and start to take in content for `entity`. Ends with `commit_entries`, `commit_edit` or `abort()`."""
-    return LeasedIngest(repository, entity, repository.leases.open(entity))
-
-
 def commit_entries(repository: Repository, ingest: Ingest, entries: Iterable[Entry], request: CommitRequest) -> CommitOutcome:
     """Make a version of exactly `entries` (directories above them are added; any order).
 
     A file that has not changed since the latest version keeps the entry it has there. Content that equals a version of the
     artifact makes no new one (I8) and stores nothing. After an error the ingest is aborted.
     """
-    with _aborted_on_error(ingest):
-        _check_entity(ingest, request)
-        complete = _complete(entries)
-        latest = _latest_manifest(repository, request.artifact)
-        kept = complete if latest is None else _keep_unchanged(complete, latest)
-        written = write_manifest(kept, ingest.put_chunk)
+    with aborted_on_error(ingest):
+        check_entity(ingest, request.artifact)
+        written = write_manifest(keep_unchanged(repository, request.artifact, complete_entries(entries)), ingest.put_chunk)
         return _commit(repository, ingest, written, request)
 
 
@@ -117,8 +79,8 @@ def commit_edit(  # noqa: PLR0917  the parts of an edit, in the order one says t
     request: CommitRequest,
 ) -> CommitOutcome:
     """Make a version of `base` without the paths in `removed` (and all below them), and with `added`; else as `commit_entries`."""
-    with _aborted_on_error(ingest):
-        _check_entity(ingest, request)
+    with aborted_on_error(ingest):
+        check_entity(ingest, request.artifact)
         if base.artifact.entity != request.artifact.entity:
             raise UserError(f"{base.qualified_name} cannot be the base of {request.artifact}: it belongs to another entity")
         manifest = repository.manifest(base)
@@ -138,14 +100,15 @@ def commit_again(repository: Repository, digest: Digest, request: CommitRequest)
     if existing is None:
         return None
     try:
-        return repository.registry.versions.commit(_draft(request, existing, existing.manifest, frozenset(), _NO_LEASE))
+        return repository.registry.versions.commit(make_draft(request, existing, existing.manifest, frozenset(), _NO_LEASE))
     except LeaseLost:
         return None
 
 
-def _draft(
+def make_draft(
     request: CommitRequest, content: WrittenManifest | VersionRecord, root: ChunkRef, needed: frozenset[PackId], lease: LeaseId
 ) -> VersionDraft:
+    """What the registry is asked to make a version of: `content`, whose manifest lies at `root`."""
     return VersionDraft(
         artifact=request.artifact,
         type=request.type,
@@ -164,8 +127,7 @@ def _draft(
 
 
 def _commit(repository: Repository, ingest: Ingest, written: WrittenManifest, request: CommitRequest) -> CommitOutcome:
-    if not isinstance(ingest, LeasedIngest):
-        raise InternalError("an ingest without a lease was to be committed: it has to come from begin_ingest")
+    owned = leased(ingest)
     existing = repository.registry.versions.find_by_digest(request.artifact, written.digest)
     if existing is None:
         # The packs of data and of the manifest are durable before the transaction that names them (I1).
@@ -174,49 +136,21 @@ def _commit(repository: Repository, ingest: Ingest, written: WrittenManifest, re
     else:
         # Discard the manifest before it goes up. If the version is deleted in this moment, the registry makes a new one of the
         # same packs, or refuses when they are gone; it decides under its lock (I4, I8).
-        ingest.store_no_more()
+        owned.store_no_more()
         root, needed = existing.manifest, repository.registry.versions.needed_packs(existing.id)
-    draft = _draft(request, written, root, needed, ingest.lease)
-    ingest.give_to_registry()
-    try:
+    draft = make_draft(request, written, root, needed, ingest.lease)
+    with owned.given_to_registry():
         return repository.registry.versions.commit(draft)
-    except BaseException:
-        # Whether the transaction took place may be unknown, so nothing is removed here: gc decides by what the registry says.
-        repository.leases.end(ingest.lease)
-        raise
 
 
-@contextmanager
-def _aborted_on_error(ingest: Ingest) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        try:
-            ingest.abort()
-        except ArtfsError as error:
-            logger.info("what the failed commit %s stored is left to gc: %s", ingest.lease.hex(), error)
-        raise
-
-
-def _give_up(repository: Repository, lease: LeaseId) -> None:
-    """End the lease and free what was stored under it, so that a failure for lack of space does not keep the space."""
-    repository.leases.end(lease)
-    try:
-        repository.registry.packs.drop_uncommitted(lease)
-        # The lease was never given to a commit transaction, so no version can need a pack of it (I4).
-        for info in list(repository.objects.iter_objects(lease_prefix(lease))):
-            repository.objects.delete(info.key)
-    except ArtfsError as error:
-        logger.info("what the aborted commit %s stored is left to gc: %s", lease.hex(), error)
-
-
-def _check_entity(ingest: Ingest, request: CommitRequest) -> None:
+def check_entity(ingest: Ingest, artifact: ArtifactName) -> None:
+    """UserError unless what was taken in may become content of `artifact`."""
     # A digest found in another entity's packs would tell what that entity stores.
-    if ingest.entity != request.artifact.entity:
-        raise UserError(f"content taken in for entity {ingest.entity!r} cannot become a version of {request.artifact}")
+    if ingest.entity != artifact.entity:
+        raise UserError(f"content taken in for entity {ingest.entity!r} cannot become a version of {artifact}")
 
 
-def _complete(entries: Iterable[Entry]) -> list[Entry]:
+def complete_entries(entries: Iterable[Entry]) -> list[Entry]:
     """The entries with all directories above them, in manifest order."""
     by_path: dict[str, Entry] = {}
     for entry in _checked(entries):
@@ -229,6 +163,18 @@ def _complete(entries: Iterable[Entry]) -> list[Entry]:
         if entry.directory in leaves:
             raise NameNotValid(f"{entry.directory!r} and {entry.path!r} cannot both be in an artifact: rename one of them")
     return complete
+
+
+def keep_unchanged(repository: Repository, artifact: ArtifactName, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries, in manifest order, each as it is in the latest version of the artifact if it has not changed since."""
+    latest = _latest_manifest(repository, artifact)
+    # Both are in manifest order, so one pass over each will do.
+    older = iter(()) if latest is None else latest.iter_entries()
+    old = next(older, None)
+    for entry in entries:
+        while old is not None and old.sort_key < entry.sort_key:
+            old = next(older, None)
+        yield _keep_entry(entry, old if old is not None and old.path == entry.path else None)
 
 
 def _checked(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -247,16 +193,6 @@ def _latest_manifest(repository: Repository, artifact: ArtifactName) -> Manifest
     except NotFound:  # the alias was removed
         newest = next(iter(versions.list(artifact)), None)
         return None if newest is None else repository.manifest(newest)
-
-
-def _keep_unchanged(entries: Iterable[Entry], latest: Manifest) -> Iterator[Entry]:
-    """`entries`, each as it is in `latest` if it has not changed. Both are in manifest order, so one pass over each will do."""
-    older = latest.iter_entries()
-    old = next(older, None)
-    for entry in entries:
-        while old is not None and old.sort_key < entry.sort_key:
-            old = next(older, None)
-        yield _keep_entry(entry, old if old is not None and old.path == entry.path else None)
 
 
 def _keep_entry(entry: Entry, old: Entry | None) -> Entry:

@@ -1,6 +1,7 @@
 """Garbage collection: what no live version needs is deleted, safely beside commits in flight (I4).
 
-    doom       packs that no live version needs: from now on no commit can find their chunks to deduplicate against
+    give up    contributions of parallel runs that nobody has finished, a set as a whole, when nobody has added to it for long
+    doom       packs that no live version or contribution needs: from now on no commit can find their chunks
     delete     packs that have been doomed for the grace period, and since before the oldest commit in flight began
     sweep      what commits left that failed or died: objects and rows under leases that ended before the grace period
 
@@ -15,14 +16,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from artfs.model.entry import lease_of_pack, lease_prefix, pack_key
+from artfs.model.contributions import ContributionSet
+from artfs.model.entry import PackId, lease_of_pack, lease_prefix, pack_key
 from artfs.model.records import LeaseRecord
 from artfs.repository.repository import Repository
 
 #: How long a pack stays after the last version that needed it was deleted, unless the caller says otherwise.
 GRACE_S = 24 * 3600.0
+#: How long contributions wait for their finish after the last one, unless the caller says otherwise.
+ABANDONED_S = 7 * 24 * 3600.0
 _BATCH = 100
 KEPT_NEEDED = "needed by live versions"
+KEPT_UNFINISHED = "needed by contributions that are not finished"
 KEPT_GRACE = "needed by no version, kept for the grace period"
 KEPT_IN_FLIGHT = "written by commits that have not ended, or not for the grace period"
 
@@ -44,7 +49,8 @@ class GcReport:
     """What gc did, or with `dry_run` what it would have done.
 
     `doomed` are packs that no version needs and that will be deleted once the grace period is over, `deleted` those that were,
-    `leftovers` objects of commits that never came to an end, under `leases` leases; `kept` says why packs are still there.
+    `leftovers` objects of commits that never came to an end, under `leases` leases; `abandoned` are the sets of contributions that
+    were given up; `kept` says why packs are still there.
     """
 
     dry_run: bool
@@ -52,16 +58,23 @@ class GcReport:
     deleted: PackTotal = field(default_factory=PackTotal)
     leftovers: PackTotal = field(default_factory=PackTotal)
     leases: int = 0
+    abandoned: list[ContributionSet] = field(default_factory=list)
     kept: dict[str, PackTotal] = field(default_factory=dict)
 
     def keep(self, why: str, size: int) -> None:
         self.kept.setdefault(why, PackTotal()).add(size)
 
 
-def collect_garbage(repository: Repository, *, grace_s: float = GRACE_S, dry_run: bool = False) -> GcReport:
-    """Delete what has been garbage for `grace_s` seconds, and mark what has become garbage since."""
+def collect_garbage(
+    repository: Repository, *, grace_s: float = GRACE_S, abandoned_s: float = ABANDONED_S, dry_run: bool = False
+) -> GcReport:
+    """Delete what has been garbage for `grace_s` seconds, and mark what has become garbage since.
+
+    Contributions that are not finished become garbage, set by set, when none was added for `abandoned_s` seconds.
+    """
     report = GcReport(dry_run)
     now = datetime.now(UTC)
+    _give_up_abandoned(repository, report, abandoned_s)
     if not dry_run:
         repository.registry.packs.doom_unneeded()
     # Only now: a commit that begins after the dooming finds no chunks in a doomed pack, and one that began before is listed here.
@@ -73,6 +86,16 @@ def collect_garbage(repository: Repository, *, grace_s: float = GRACE_S, dry_run
         _delete_doomed(repository, report, doomed_before)
     _count_packs(repository, report, now, doomed_before)
     return report
+
+
+def _give_up_abandoned(repository: Repository, report: GcReport, abandoned_s: float) -> None:
+    contributions = repository.registry.contributions
+    idle = contributions.list_sets(idle_s=abandoned_s)
+    if not report.dry_run:
+        # Looked at again, each under its lock: it may have been finished, or added to.
+        gone = [contributions.give_up(found.artifact, found.distributed_id, idle_s=abandoned_s) for found in idle]
+        idle = [found for found in gone if found is not None]
+    report.abandoned += idle
 
 
 def _sweep_leases(repository: Repository, report: GcReport, ended_before: datetime) -> None:
@@ -114,14 +137,25 @@ def _delete_doomed(repository: Repository, report: GcReport, doomed_before: date
 
 
 def _count_packs(repository: Repository, report: GcReport, now: datetime, doomed_before: datetime) -> None:
-    needed = repository.registry.packs.needed()
+    needed = repository.registry.packs.needed_by_versions()
+    unfinished = _needed_by_contributions(repository, report)
     for pack in repository.registry.packs.iter_all():
         if not pack.committed:
             report.keep(KEPT_IN_FLIGHT, pack.size)
         elif pack.id in needed:
             report.keep(KEPT_NEEDED, pack.size)
+        elif pack.id in unfinished:
+            report.keep(KEPT_UNFINISHED, pack.size)
         elif report.dry_run and (pack.doomed_at or now) < doomed_before:
             report.deleted.add(pack.size)
         else:
             report.doomed.add(pack.size)
             report.keep(KEPT_GRACE, pack.size)
+
+
+def _needed_by_contributions(repository: Repository, report: GcReport) -> frozenset[PackId]:
+    """The packs of what is not finished, in a dry run without those that would be given up."""
+    given_up = {(found.artifact, found.distributed_id) for found in report.abandoned} if report.dry_run else set()
+    contributions = repository.registry.contributions
+    kept = [record.id for record in contributions.list_all() if (record.artifact, record.distributed_id) not in given_up]
+    return contributions.needed_packs(kept)

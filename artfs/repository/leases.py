@@ -73,12 +73,16 @@ class LeaseKeeper:
     def open(self, entity: str) -> LeaseId:
         """Open a lease and keep it alive until `end` or `release`."""
         lease = self._table.open(entity, f"{socket.gethostname()}:{os.getpid()}", self._ttl_s).id
+        self.hold(lease)
+        return lease
+
+    def hold(self, lease: LeaseId) -> None:
+        """Keep `lease` alive, which this keeper has opened."""
         with self._lock:
             self._held.add(lease)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="artfs-leases", daemon=True)
                 self._thread.start()
-        return lease
 
     def release(self, lease: LeaseId) -> None:
         """Extend `lease` no longer, as the registry has ended it or is about to."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from artfs.errors import IntegrityError
 from artfs.repository.repository import Repository
-from artfs.repository.survey import Problem, Survey, take_survey
+from artfs.repository.survey import Problem, Survey, names_of, take_survey
 from artfs.repository.verify_checks import CHECKS
 from artfs.repository.verify_data import Progress, check_every_byte
 
@@ -34,7 +34,10 @@ class VerifyReport:
 
 
 def verify_repository(repository: Repository, *, read_data: bool = False, on_progress: Progress | None = None) -> VerifyReport:
-    """Check I1 to I4 and I8 over all live versions; with `read_data` re-read all their bytes, telling bytes done and to do."""
+    """Check I1 to I4 and I8 over all live versions and unfinished contributions.
+
+    With `read_data` also re-read all their bytes, telling bytes done and to do.
+    """
     report = VerifyReport()
     try:
         survey = take_survey(repository)
@@ -54,7 +57,10 @@ def verify_repository(repository: Repository, *, read_data: bool = False, on_pro
 
 
 def _forget_deleted(survey: Survey, report: VerifyReport) -> None:
-    """Take back what was found of versions that were deleted meanwhile: gc may have collected their packs rightly."""
+    """Take back what was found of versions that were deleted meanwhile, and of contributions that were finished or given up: gc may
+    have collected their packs rightly.
+    """
     if report.problems:
-        live = {version.qualified_name for version in survey.repository.registry.versions.iter_live()}
+        registry = survey.repository.registry
+        live = {*names_of(registry.versions.iter_live()), *names_of(registry.contributions.list_all())}
         report.problems = [problem for problem in report.problems if not problem.versions or live.intersection(problem.versions)]

@@ -9,13 +9,13 @@ from artfs.errors import IntegrityError
 from artfs.model.entry import PackId, pack_key
 from artfs.model.manifest_root import PageRef, describe_page, needed_packs, version_digest
 from artfs.model.records import VersionRecord
-from artfs.repository.survey import Problem, Survey, names_of, read_page, read_root
+from artfs.repository.survey import Holder, Problem, Survey, names_of, read_page, read_root
 
 Check = Callable[[Survey], Iterator[Problem]]
 
 
 def check_nothing_dangles(survey: Survey) -> Iterator[Problem]:
-    """I1: every pack that a live version needs was committed and is in the object store, whole."""
+    """I1: every pack that a live version or a contribution needs was committed and is in the object store, whole."""
     for pack in sorted(survey.all_needed()):
         what = _why_dangling(survey, pack)
         if what:
@@ -37,8 +37,8 @@ def _why_dangling(survey: Survey, pack: PackId) -> str | None:
 def check_content_unchanged(survey: Survey) -> Iterator[Problem]:
     """I2, and I3 for manifests: what a version lists is what was committed, and its number belongs to it alone."""
     pages: dict[PageRef, str | None] = {}
-    damaged: dict[PageRef, list[VersionRecord]] = {}
-    for version in survey.versions:
+    damaged: dict[PageRef, list[Holder]] = {}
+    for version in survey.holders:
         try:
             root = read_root(survey, version)
         except IntegrityError as error:
@@ -75,9 +75,9 @@ def _damage(error: IntegrityError | IndexError) -> str:
     return str(error).partition("; run `artfs verify")[0]
 
 
-def _compare_with_row(version: VersionRecord, pages: tuple[PageRef, ...]) -> Iterator[Problem]:
+def _compare_with_row(version: Holder, pages: tuple[PageRef, ...]) -> Iterator[Problem]:
     name = version.qualified_name
-    if version_digest(page.canonical for page in pages) != version.digest:
+    if isinstance(version, VersionRecord) and version_digest(page.canonical for page in pages) != version.digest:
         yield Problem("I2", f"the manifest of {name} does not have the digest that was committed", (name,))
     counted = (sum(page.size for page in pages), sum(page.file_count for page in pages))
     if counted != (version.size, version.file_count):
@@ -93,19 +93,19 @@ def _check_numbers(survey: Survey) -> Iterator[Problem]:
 
 
 def check_needed_packs_stay(survey: Survey) -> Iterator[Problem]:
-    """I4: the registry knows every pack that a live version needs, and gc is about to delete none of them."""
+    """I4: the registry knows every pack that a live version or a contribution needs, and gc is about to delete none of them."""
     for pack in sorted(survey.all_needed()):
         row = survey.packs.get(pack)
         if row is not None and row.doomed_at is not None:
             yield Problem("I4", f"gc is about to delete the pack {pack_key(pack)}, which versions need", survey.needing(pack))
-    for version in survey.versions:
+    for version in survey.holders:
         try:
             root = read_root(survey, version)
         except IntegrityError:
             continue  # reported under I3
         needed = needed_packs(root or (), version.manifest)
-        unknown = needed - survey.needed[version.id]
-        if unknown and survey.needed[version.id]:
+        unknown = needed - survey.needed_by(version)
+        if unknown and survey.needed_by(version):
             what = f"gc does not know that {version.qualified_name} needs {', '.join(map(pack_key, sorted(unknown)))}"
             yield Problem("I4", what, names_of([version]))
 

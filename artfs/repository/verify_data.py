@@ -20,9 +20,8 @@ from artfs.errors import IntegrityError, NotFound
 from artfs.model.chunk_list import decode_chunk_list
 from artfs.model.entry import ChunkRef, Entry, PackId, pack_key
 from artfs.model.manifest_root import PageRef
-from artfs.model.records import VersionRecord
 from artfs.repository.repository import Repository
-from artfs.repository.survey import Problem, Survey, read_page, read_root
+from artfs.repository.survey import Holder, Problem, Survey, read_page, read_root
 
 #: Called with the bytes done and the bytes to do.
 Progress = Callable[[int, int], None]
@@ -135,7 +134,7 @@ class _Tracer:
         self._checked: dict[ChunkRef, _Damage | None] = {}
 
     def trace(self) -> list[_Damage]:
-        for version in self._survey.versions:
+        for version in self._survey.holders:
             for page in self._pages_of(version):
                 for path, damage in self._damage_in(page):
                     damage.versions[version.qualified_name] = None
@@ -148,7 +147,7 @@ class _Tracer:
                 self._damages.setdefault(ref, _Damage(_describe(ref)))
         return list(self._damages.values())
 
-    def _pages_of(self, version: VersionRecord) -> tuple[PageRef, ...]:
+    def _pages_of(self, version: Holder) -> tuple[PageRef, ...]:
         try:
             return read_root(self._survey, version) or ()
         except IntegrityError:

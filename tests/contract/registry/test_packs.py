@@ -39,7 +39,7 @@ def test_needed_packs_are_those_of_live_versions(registry: Registry, writer: Wri
     delete_version(writer, b"A")
     writer.add_pack(writer.open_lease(), b"B")
     version = writer.log(b"C").version
-    assert registry.packs.needed() == registry.versions.needed_packs(version.id) != set()
+    assert registry.packs.needed_by_versions() == registry.versions.needed_packs(version.id) != set()
 
 
 def test_pack_is_kept_as_it_was_added(registry: Registry, writer: Writer) -> None:
