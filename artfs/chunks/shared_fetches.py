@@ -12,8 +12,7 @@ threads wait for each other; and nobody waits for ever: whose fellow takes longe
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 from artfs.chunks.memory_cache import MemoryCache
@@ -71,16 +70,14 @@ class SharedFetches:
         with self._lock:
             return self._cache.get(key)
 
-    @contextmanager
-    def reserved(self, size: int) -> Iterator[None]:
-        """The memory keeps `size` bytes less in the block: for what is held elsewhere while it is on its way."""
+    def reserve(self, size: int) -> None:
+        """Keep `size` bytes less until they are released: for what is held elsewhere while it is on its way."""
         with self._lock:
             self._cache.reserve(size)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._cache.release(size)
+
+    def release(self, size: int) -> None:
+        with self._lock:
+            self._cache.release(size)
 
     def _divide(self, wanted: Mapping[K, V], found: dict[K, bytes]) -> tuple[dict[K, V], _Fetch | None, dict[K, _Fetch]]:
         """Add to `found` what is in memory; of the rest, what is ours to fetch and entered now, and what others are fetching."""

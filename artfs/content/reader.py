@@ -1,7 +1,7 @@
-"""The bytes of file entries: any range, in pieces, or copied to a file.
+"""The bytes of files and references: any range, in pieces, or copied to a file.
 
-Every chunk is verified by the chunk store on its way (I3). Reading from front to back is noticed and read ahead (`prefetch`). What
-is not in the store (references) and what has no bytes (directories) is not read here.
+Every chunk is verified by the chunk store on its way (I3). Reading from front to back is noticed and read ahead (`prefetch`).
+References are read by `reference_reader`; what has no bytes (directories, symlinks) is not read at all.
 
 Thread-safe; there is no state per reader, so a range may be asked for in any order from any thread.
 """
@@ -16,6 +16,8 @@ from typing import BinaryIO, Protocol
 
 from artfs.content.chunk_map import ChunkMap, Located
 from artfs.content.prefetch import Prefetch
+from artfs.content.reference_fetches import FetchCounts
+from artfs.content.reference_reader import ReferenceReader
 from artfs.errors import IntegrityError, InternalError, StoreFull
 from artfs.model.entry import ChunkRef, Content, Entry, Kind
 
@@ -38,15 +40,32 @@ class ChunkSource(Protocol):
 
 
 class ContentReader:
-    """Reads file entries through a chunk store."""
+    """Reads file entries through a chunk store, and reference entries through `references`, if there is one."""
 
-    def __init__(self, chunks: ChunkSource) -> None:
+    def __init__(self, chunks: ChunkSource, references: ReferenceReader | None = None) -> None:
         self._chunks = chunks
+        self._references = references
         self._map = ChunkMap(chunks)
         self._prefetch = Prefetch()
 
+    def known_size(self, entry: Entry) -> int | None:
+        """The size of a file or reference, None if nobody has asked for it yet: a reference may have none recorded. Never waits."""
+        return entry.size if entry.kind is Kind.FILE else self._reference_reader(entry).known_size(entry)
+
+    def size(self, entry: Entry) -> int:
+        """The size of a file or reference; the home of a reference is asked, once, where the size was not recorded.
+
+        It may answer with ReferenceChanged (it is gone), AccessDenied or ReferenceUnavailable.
+        """
+        return entry.size if entry.kind is Kind.FILE else self._reference_reader(entry).size(entry)
+
     def read(self, entry: Entry, offset: int, length: int) -> bytes:
-        """`length` bytes of the file from `offset` on; fewer only where the file ends."""
+        """`length` bytes of the file from `offset` on; fewer only where the file ends.
+
+        Of a reference also ReferenceChanged where its content is not what was recorded (I9), AccessDenied and ReferenceUnavailable.
+        """
+        if entry.kind is Kind.REFERENCE:
+            return self._reference_reader(entry).read(entry, offset, length)
         content = _content_of(entry)
         end = min(offset + length, entry.size)
         if offset >= end:
@@ -64,13 +83,20 @@ class ContentReader:
         return data
 
     def iter_bytes(self, entry: Entry, size: int = 1 << 20) -> Iterator[bytes]:
-        """The whole file in pieces of about `size` bytes, those to come being fetched meanwhile."""
+        """The whole file in pieces of about `size` bytes (of a reference: any), those to come being fetched meanwhile."""
+        if entry.kind is Kind.REFERENCE:
+            yield from self._reference_reader(entry).iter_bytes(entry)
+            return
         for chunks in self._iter_pieces(entry, size):
             yield chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def copy_to(self, entry: Entry, file: int | BinaryIO) -> None:
-        """Write the whole file to a descriptor, or to a file open for writing bytes, where it stands."""
-        for chunks in self._iter_pieces(entry, 1 << 20):
+    def copy_to(self, entry: Entry, file: int | BinaryIO, *, is_scratch: bool = False) -> None:
+        """Write the whole file to a descriptor, or to a file open for writing bytes, where it stands.
+
+        `is_scratch` says that the file is thrown away when an error is raised. Then content of a reference may be written of which
+        only its end tells whether it is right.
+        """
+        for chunks in self._iter_to_copy(entry, is_scratch=is_scratch):
             if isinstance(file, int):
                 _write_all(file, chunks, entry)
             else:
@@ -80,6 +106,22 @@ class ContentReader:
     def close(self) -> None:
         """Stop reading ahead; reading stays possible."""
         self._prefetch.close()
+        if self._references is not None:
+            self._references.close()
+
+    def reference_counts(self) -> FetchCounts:
+        """How many requests for content of references were made, and how many bytes have come."""
+        return self._references.counts() if self._references is not None else FetchCounts(0, 0)
+
+    def _reference_reader(self, entry: Entry) -> ReferenceReader:
+        if self._references is None or entry.kind is not Kind.REFERENCE:
+            raise InternalError(f"{entry.path!r} is a {entry.kind.name.lower()}: it has no bytes to read here")
+        return self._references
+
+    def _iter_to_copy(self, entry: Entry, *, is_scratch: bool) -> Iterator[list[bytes]]:
+        if entry.kind is not Kind.REFERENCE:
+            return self._iter_pieces(entry, 1 << 20)
+        return ([piece] for piece in self._reference_reader(entry).iter_bytes(entry, is_scratch=is_scratch))
 
     def _read_range(self, content: Content, offset: int, end: int) -> bytes:
         located = self._map.locate(content, offset, end - offset)

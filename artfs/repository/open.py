@@ -9,9 +9,12 @@ from artfs.chunks.store import ChunkStore
 from artfs.config import Config, make_private_folder
 from artfs.content.manifests import ManifestStore
 from artfs.content.reader import ContentReader
+from artfs.content.reference_reader import ReferenceReader
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
 from artfs.objectstore.protocol import ObjectStore
+from artfs.references.open import open_references
+from artfs.references.references import References
 from artfs.registry.open import Registry, open_registry
 from artfs.repository.leases import LeaseKeeper
 from artfs.repository.repository import Repository
@@ -33,16 +36,24 @@ def _keep_private(config: Config) -> None:
             make_private_folder(folder)
 
 
-def assemble_repository(config: Config, registry: Registry, objects: ObjectStore) -> Repository:
-    """A repository over stores that are open already. It closes `registry` when it is closed."""
+def assemble_repository(
+    config: Config, registry: Registry, objects: ObjectStore, references: References | None = None
+) -> Repository:
+    """A repository over stores that are open already. It closes `registry` and `references` when it is closed.
+
+    References lead to their usual homes when there are none given.
+    """
     metered = MeteredStore(objects)
-    chunks = ChunkStore(metered, SharedFetches(config.memory))
+    references = open_references(config.cache_dir) if references is None else references
+    shared = SharedFetches(config.memory)  # one bound for what is kept of both, chunks and references (I7)
+    chunks = ChunkStore(metered, shared)
     return Repository(
         config=config,
         registry=registry,
         objects=metered,
         chunks=chunks,
         manifests=ManifestStore(chunks),
-        reader=ContentReader(chunks),
+        references=references,
+        reader=ContentReader(chunks, ReferenceReader(references, shared, config.cache_dir)),
         leases=LeaseKeeper(registry.leases),
     )

@@ -1,4 +1,4 @@
-"""The repository: one registry and one object store, and everything that reads through both.
+"""The repository: one registry, one object store, the homes of references, and everything that reads through them.
 
 A value that holds the parts together; what is done with them is in the modules beside it (commit, gc, verify, materialise, diff).
 It names no concrete store: `open.py` does. All parts are thread-safe, and so is this.
@@ -16,6 +16,7 @@ from artfs.content.manifests import Manifest, ManifestStore
 from artfs.content.reader import ContentReader
 from artfs.model.records import VersionRecord
 from artfs.objectstore.metered import MeteredStore
+from artfs.references.references import References
 from artfs.registry.open import Registry
 from artfs.repository.leases import LeaseKeeper
 
@@ -29,6 +30,7 @@ class Repository:
     objects: MeteredStore
     chunks: ChunkStore
     manifests: ManifestStore
+    references: References
     reader: ContentReader
     leases: LeaseKeeper
 
@@ -37,8 +39,12 @@ class Repository:
         return self.manifests.open(version.manifest)
 
     def close(self) -> None:
-        """Stop reading ahead and keeping leases alive, and let go of the registry. Commits still under way fail."""
+        """Stop reading ahead and keeping leases alive, let go of the homes of references and of the registry.
+
+        Commits still under way fail.
+        """
         self.reader.close()
+        self.references.close()
         self.leases.close()
         self.registry.close()
 

@@ -1,0 +1,226 @@
+"""References from front to back: for copying them out, past the memory that serves ranges.
+
+The range that is needed next is passed on as it comes; those behind it are fetched meanwhile, more and larger ones the faster they
+come. All streams share the room for what is ahead, and one that gets no room goes on without: none waits for another. What does not
+come ahead is asked for again when its turn comes, and tells the reason then.
+
+Any thread; an iterator is for one thread at a time. It may be left standing or dropped at any point.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from artfs.chunks.shared_fetches import PATIENCE_S, SharedFetches
+from artfs.content.reference_fetches import ReferenceFetches, close_pieces, sent_something_else, take, wrong_size
+from artfs.content.reference_pins import Pinned
+from artfs.content.spools import Spools
+from artfs.errors import TimedOut, TransientError
+from artfs.references.changed import recorded_digest
+
+_FIRST = 1 << 20
+_LARGEST = 8 << 20
+_LEAST = 256 << 10
+#: Ranges of all streams together that are held or under way ahead of their turn.
+_MOST_AHEAD = 8
+#: A range that takes longer makes the next ones fewer and smaller, a quick one more and larger.
+_SLOW_S = 5.0
+_QUICK_S = 1.0
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How much a stream asks for: adapts to how fast it comes."""
+
+    largest: int
+    size: int
+    ahead: int = 2
+
+    def note(self, took_s: float) -> None:
+        if took_s > _SLOW_S:
+            self.size, self.ahead = max(self.size // 2, min(_LEAST, self.largest)), max(self.ahead - 2, 1)
+        elif took_s < _QUICK_S:
+            self.size, self.ahead = min(self.size * 2, self.largest), min(self.ahead + 2, _MOST_AHEAD)
+
+
+class _Ahead:
+    """A range under way ahead of its turn, up to `end`. `let_go` gives back the room that it takes."""
+
+    def __init__(self, end: int, future: Future[tuple[list[bytes], float]], let_go: Callable[[], None]) -> None:
+        self.end = end
+        self._future = future
+        self._let_go = let_go
+
+    def take(self, pace: _Pace) -> list[bytes] | None:
+        """The bytes, when they have come; None where they did not come in time and are to be asked for again."""
+        try:
+            pieces, took_s = self._future.result(PATIENCE_S)
+        except TransientError:
+            pace.note(PATIENCE_S)
+            return None
+        except TimeoutError as error:
+            raise TimedOut(f"no answer within {PATIENCE_S:g} s: try again later") from error
+        pace.note(took_s)
+        return pieces
+
+    def drop(self) -> None:
+        """Nobody will look at the bytes, or nobody will any more."""
+        if self._future.cancel() or self._future.done():
+            self._let_go()
+        else:
+            self._future.add_done_callback(lambda _: self._let_go())
+
+
+class ReferenceStreams:
+    """Whole contents of what `fetches` gives. At most half of the memory of `shared` is used for what is ahead."""
+
+    def __init__(self, fetches: ReferenceFetches, shared: SharedFetches, spools: Spools) -> None:
+        self._fetches = fetches
+        self._shared = shared
+        self._spools = spools
+        self._largest = max(64 << 10, min(_LARGEST, shared.memory // (2 * _MOST_AHEAD)))
+        self._room = threading.BoundedSemaphore(_MOST_AHEAD)
+        self._executor: ThreadPoolExecutor | None = None
+        self._is_closed = False
+        self._lock = threading.Lock()
+
+    def iter_bytes(self, pinned: Pinned, size: int, *, is_scratch: bool = False) -> Iterator[bytes]:
+        """The content in pieces of any length.
+
+        With `is_scratch` the pieces go to where they are thrown away when an error follows: then even those are passed on at once
+        of which only the end tells whether they are right.
+        """
+        if not size:
+            return
+        spool = self._spools.get(pinned.key)
+        if spool is not None:
+            yield from spool.iter_bytes()
+            return
+        pace = _Pace(self._largest, min(_FIRST, self._largest))
+        start = min(pace.size, size)
+        begun_s = time.monotonic()
+        # The first one alone: it shows whether the home gives ranges at all.
+        is_whole = yield from self._iter_first(pinned, size, start, is_scratch=is_scratch)
+        if not is_whole and start < size:
+            pace.note(time.monotonic() - begun_s)
+            yield from self._iter_ranges(pinned, size, start, pace)
+
+    def close(self) -> None:
+        """Fetch nothing more ahead; reading stays possible."""
+        with self._lock:
+            self._is_closed = True
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _iter_first(self, pinned: Pinned, size: int, stop: int, *, is_scratch: bool) -> Generator[bytes, None, bool]:
+        """Pass on the bytes up to `stop`, or the whole where the home gives nothing else; true if it was the whole."""
+        if is_scratch or recorded_digest(pinned.reference) is None:
+            return (yield from self._iter_range(pinned, size, 0, stop)) == size
+        answer = self._fetches.ask(pinned, 0, stop)
+        try:
+            pieces, total = take(answer.pieces, stop)
+            spool = self._spools.fill(pinned, answer, pieces) if total > stop else None
+        except BaseException:
+            close_pieces(answer)
+            raise
+        if total < stop:
+            raise wrong_size(pinned, total)
+        yield from pieces if spool is None else spool.iter_bytes()
+        return spool is not None or stop == size
+
+    def _iter_range(self, pinned: Pinned, size: int, start: int, stop: int) -> Generator[bytes, None, int]:
+        """Pass on the bytes as they come, going on where a connection breaks off; where they end.
+
+        That is `stop`, or `size` where the home has answered a range from 0 with the whole.
+        """
+        position = start
+        broken: TransientError | None = None
+        while True:
+            begun = position
+            answer = self._fetches.ask(pinned, position, stop - position)
+            try:
+                if answer.start != position:
+                    raise broken or sent_something_else(pinned)
+                for piece in answer.pieces:
+                    position += len(piece)
+                    if position > (size if begun == 0 else stop):
+                        raise wrong_size(pinned, position) if begun == 0 else sent_something_else(pinned)
+                    yield piece
+            except TransientError as error:
+                if position in {begun, stop} or position > stop:  # the home has tried again already; and the whole is not resumed
+                    raise
+                broken = error
+                continue
+            finally:
+                close_pieces(answer)
+            if position not in {stop, size}:
+                raise wrong_size(pinned, position)
+            return position
+
+    def _iter_ranges(self, pinned: Pinned, size: int, start: int, pace: _Pace) -> Iterator[bytes]:
+        ahead: deque[_Ahead] = deque()
+        try:
+            while start < size:
+                current = ahead.popleft() if ahead else None
+                stop = min(start + pace.size, size) if current is None else current.end
+                try:
+                    self._go_ahead(pinned, size, stop, ahead, pace)
+                    pieces = None if current is None else current.take(pace)
+                    if pieces is None:
+                        yield from self._iter_range(pinned, size, start, stop)
+                    else:
+                        yield from pieces
+                finally:
+                    if current is not None:
+                        current.drop()
+                start = stop
+        finally:
+            for each in ahead:
+                each.drop()
+
+    def _go_ahead(self, pinned: Pinned, size: int, start: int, ahead: deque[_Ahead], pace: _Pace) -> None:
+        """Begin to fetch what comes after `start` and after what is ahead already, as far as there is room."""
+        start = ahead[-1].end if ahead else start
+        while start < size and len(ahead) < pace.ahead and not self._is_closed and self._room.acquire(blocking=False):
+            end = min(start + pace.size, size)
+            ahead.append(self._begin(pinned, start, end))
+            start = end
+
+    def _begin(self, pinned: Pinned, start: int, end: int) -> _Ahead:
+        def let_go() -> None:
+            self._shared.release(end - start)
+            self._room.release()
+
+        self._shared.reserve(end - start)
+        try:
+            return _Ahead(end, self._threads().submit(self._fetch, pinned, start, end), let_go)
+        except BaseException:
+            let_go()
+            raise
+
+    def _fetch(self, pinned: Pinned, start: int, end: int) -> tuple[list[bytes], float]:
+        begun_s = time.monotonic()
+        answer = self._fetches.ask(pinned, start, end - start)
+        try:
+            if answer.start != start:
+                raise sent_something_else(pinned)
+            pieces, total = take(answer.pieces, end - start)
+        finally:
+            close_pieces(answer)
+        if total > end - start:
+            raise sent_something_else(pinned)
+        if total < end - start:
+            raise wrong_size(pinned, start + total)
+        return pieces, time.monotonic() - begun_s
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(_MOST_AHEAD, thread_name_prefix="artfs-stream")
+            return self._executor

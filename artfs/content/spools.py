@@ -1,0 +1,109 @@
+"""The spools of a process: one for each content that its home gives only as a whole, the last few kept for those who read on.
+
+Filling goes on in a thread of its own for each, so that a reader goes on with the first bytes while the last ones are on their way.
+These threads are daemons: they write to files without names, and must not keep a process from ending.
+
+Any thread. The lock guards the table; it is never held while a home or a disk is waited for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from artfs.chunks.shared_fetches import PATIENCE_S
+from artfs.content.reference_fetches import close_pieces
+from artfs.content.reference_pins import Pinned
+from artfs.content.spool import Spool
+from artfs.errors import TimedOut
+from artfs.model.digest import Digest
+from artfs.references.changed import recorded_digest
+from artfs.references.protocol import Fetched
+
+#: Complete ones that are kept.
+_MOST_KEPT = 4
+#: Filled at once; who wants one more waits.
+_MOST_FILLING = 8
+
+
+class Spools:
+    """Spools in files without names below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._spools: OrderedDict[Digest, Spool] = OrderedDict()
+        self._places = threading.BoundedSemaphore(_MOST_FILLING)
+        self._lock = threading.Lock()
+
+    def get(self, key: Digest) -> Spool | None:
+        """The spool of the content with this key, if there is one that has not failed."""
+        if not self._spools:  # read without the lock: who comes a moment too early fetches, and is sent back here
+            return None
+        with self._lock:
+            spool = self._spools.get(key)
+            if spool is None:
+                return None
+            if spool.has_failed:
+                del self._spools[key]
+                return None
+            self._spools.move_to_end(key)
+            return spool
+
+    def fill(self, pinned: Pinned, answer: Fetched, taken: Sequence[bytes]) -> Spool:
+        """Take over an answer that brings the whole, of which `taken` has been read. One that is being filled already goes on."""
+        found = self.get(pinned.key)
+        if found is not None:
+            close_pieces(answer)
+            return found
+        if not self._places.acquire(timeout=PATIENCE_S):
+            close_pieces(answer)
+            raise TimedOut(
+                f"{pinned.reference.uri} must wait for {_MOST_FILLING} other files that come only as a whole: try again later"
+            )
+        try:
+            usable_early = recorded_digest(pinned.reference) is None
+            spool = Spool(self._folder, pinned.reference.uri, pinned.reference.size, is_usable_early=usable_early)
+            found = self._enter(pinned.key, spool)
+            if found is spool:
+                pieces = chain(taken, answer.pieces)
+                thread = threading.Thread(target=self._fill, args=(spool, pieces, answer), name="artfs-spool", daemon=True)
+                thread.start()
+                return spool
+        except BaseException:
+            self._places.release()
+            close_pieces(answer)
+            raise
+        self._places.release()
+        close_pieces(answer)
+        return found
+
+    def close(self) -> None:
+        """Stop filling."""
+        with self._lock:
+            spools = list(self._spools.values())
+            self._spools.clear()
+        for spool in spools:
+            spool.cancel()
+
+    def _enter(self, key: Digest, spool: Spool) -> Spool:
+        """Enter `spool` unless another thread has been faster; the one that counts."""
+        with self._lock:
+            there = self._spools.get(key)
+            if there is not None and not there.has_failed:
+                return there
+            self._spools[key] = spool
+            complete = [each for each, kept in self._spools.items() if not kept.is_filling]
+            # Whoever reads one that is dropped here reads on: its file ends with its last reader.
+            for each in complete[:-_MOST_KEPT]:
+                del self._spools[each]
+            return spool
+
+    def _fill(self, spool: Spool, pieces: Iterator[bytes], answer: Fetched) -> None:
+        try:
+            spool.fill(pieces)
+        finally:
+            close_pieces(answer)
+            self._places.release()
