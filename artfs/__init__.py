@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from artfs.client.data_types.table import Table
     from artfs.client.entry import ArtifactEntry
     from artfs.client.run import Run
-    from artfs.client.start import finish, init, log_artifact, login, use_artifact
+    from artfs.client.start import finish, finish_artifact, init, log_artifact, login, upsert_artifact, use_artifact
 
     run: Run | None
 
@@ -37,10 +37,12 @@ __all__ = [
     "Table",
     "__version__",
     "finish",
+    "finish_artifact",
     "init",
     "log_artifact",
     "login",
     "run",
+    "upsert_artifact",
     "use_artifact",
 ]
 
@@ -51,9 +53,11 @@ _HOMES = {
     "Run": "artfs.client.run",
     "Table": "artfs.client.data_types.table",
     "finish": "artfs.client.start",
+    "finish_artifact": "artfs.client.start",
     "init": "artfs.client.start",
     "log_artifact": "artfs.client.start",
     "login": "artfs.client.start",
+    "upsert_artifact": "artfs.client.start",
     "use_artifact": "artfs.client.start",
 }
 _MODULES = ("data_types", "errors")

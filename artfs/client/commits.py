@@ -1,12 +1,14 @@
-"""What an uploader does for one artifact: makes a version of what was taken in, or marks one that is there.
+"""What is done for one artifact: makes a version of what was taken in, or marks one that is there, or contributes to one.
 
-Called in the thread of an uploader. Each function returns the record of the version as it is afterwards.
+Called in the thread of an uploader, or of whoever contributes or finishes. Functions that make or mark a version return its record
+as it is afterwards.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +17,12 @@ from artfs.client.notices import notice
 from artfs.client.session import SESSION
 from artfs.config import Config
 from artfs.content.ingest import Ingest
-from artfs.errors import UserError
+from artfs.errors import ContributionsDiffer, UserError
 from artfs.model.entry import Entry, Kind
 from artfs.model.names import LATEST
 from artfs.model.records import CommitOutcome, Direction, VersionRecord
 from artfs.repository.commit import CommitRequest, commit_entries
+from artfs.repository.contribute import contribute, finish_contributions
 from artfs.repository.repository import Repository
 
 #: Content up to so many bytes goes through memory on its way to another entity.
@@ -63,21 +66,53 @@ def log_again(config: Config, find: Callable[[], VersionRecord], aliases: Sequen
     return record
 
 
+def contribute_content(config: Config, content: DraftContent, request: CommitRequest, distributed_id: str) -> DraftContent:
+    """Make `content` part of a version that is to be finished; returns it as it is stored now, to be committed again."""
+    with _owned(config, content) as (ingest, entries):
+        contribute(SESSION.repository(config), ingest, entries, request, distributed_id)
+    return DraftContent(entries, config, None)
+
+
+def finish_content(config: Config, content: DraftContent, request: CommitRequest, distributed_id: str) -> VersionRecord:
+    """Make a version of `content` and all that was contributed. After ContributionsDiffer, `content` is as good as before."""
+    with _owned(config, content) as (ingest, entries):
+        outcome = finish_contributions(SESSION.repository(config), ingest, entries, request, distributed_id)
+    if not outcome.created:
+        _tell_of_reuse(outcome, request)
+    return outcome.version
+
+
 def _commit(config: Config, content: DraftContent, request: CommitRequest) -> CommitOutcome:
-    repository = SESSION.repository(config)
-    if content.ingest is None or content.config is None:
-        return commit_entries(repository, SESSION.begin_ingest(config), content.entries, request)
-    if content.config.entity == config.entity and SESSION.repository(content.config) is repository:
-        return commit_entries(repository, content.ingest, content.entries, request)
+    with _owned(config, content) as (ingest, entries):
+        return commit_entries(SESSION.repository(config), ingest, entries, request)
+
+
+@contextmanager
+def _owned(config: Config, content: DraftContent) -> Iterator[tuple[Ingest, Sequence[Entry]]]:
+    """`content` as that of the entity of `config`: an ingest that the block ends, and entries."""
+    home = content.config
+    is_there = home is None or (home.entity == config.entity and SESSION.repository(home) is SESSION.repository(config))
+    if is_there and content.ingest is not None:
+        yield content.ingest, content.entries
+        return
+    if not is_there and content.ingest is None and any(entry.kind is Kind.FILE for entry in content.entries):
+        raise UserError("what was contributed for one entity cannot be logged to another: build a new Artifact there")
     ingest = SESSION.begin_ingest(config)
     try:
-        entries = _move(content.entries, SESSION.repository(content.config), content.ingest, ingest)
-    except BaseException:
+        if home is None or content.ingest is None:
+            yield ingest, content.entries
+        else:
+            yield ingest, _move(content.entries, SESSION.repository(home), content.ingest, ingest)
+    except ContributionsDiffer:
         ingest.abort()
         raise
-    finally:
+    except BaseException:
+        ingest.abort()
+        if content.ingest is not None:
+            content.ingest.abort()
+        raise
+    if content.ingest is not None:
         content.ingest.abort()
-    return commit_entries(repository, ingest, entries, request)
 
 
 def _move(entries: Sequence[Entry], source: Repository, from_ingest: Ingest, to_ingest: Ingest) -> list[Entry]:

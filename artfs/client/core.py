@@ -2,6 +2,8 @@
 
     draft ──log──> under way ──> version          a failed upload raises its error from then on
                        version <── Api().artifact(), use_artifact(), lineage
+    draft ──contribute──> contributed             final, and part of a version that somebody will finish
+    draft or contributed ──finish──> version
 
 Thread-safe where it changes state; description, metadata and aliases are for one thread at a time.
 """
@@ -13,13 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from artfs.client.commits import commit_content, log_again, use_content
-from artfs.client.draft import Draft
+from artfs.client.commits import commit_content, contribute_content, finish_content, log_again, use_content
+from artfs.client.draft import Draft, DraftContent
 from artfs.client.handle import Handle
 from artfs.client.session import SESSION
 from artfs.client.uploads import Upload, Uploader
 from artfs.config import Config
-from artfs.errors import NotFound, NotLogged
+from artfs.errors import ContributionsDiffer, NotFound, NotLogged
 from artfs.model.digest import Digest
 from artfs.model.entry import Entry, Kind
 from artfs.model.metadata import copy_metadata
@@ -40,6 +42,8 @@ class Core:
         self._upload: Upload | None = None
         self._record: VersionRecord | None = None
         self._config: Config | None = None
+        #: What was contributed last, and the distributed id it was contributed under.
+        self._contributed: tuple[DraftContent, str] | None = None
         self._lock = threading.RLock()
 
     @classmethod
@@ -60,17 +64,17 @@ class Core:
 
     @property
     def is_draft(self) -> bool:
-        """True until it was handed to a run."""
+        """True until it was handed to a run that makes a version of it."""
         return self._upload is None and self._record is None
 
     @property
     def state(self) -> str:
-        """`DRAFT`, `PENDING`, `FAILED`, `COMMITTED` or `DELETED`; never waits."""
+        """`DRAFT`, `CONTRIBUTED`, `PENDING`, `FAILED`, `COMMITTED` or `DELETED`; never waits."""
         record = self.settle()
         if record is not None:
             return record.state.value.upper()
         if self._upload is None:
-            return "DRAFT"
+            return "DRAFT" if self._contributed is None else "CONTRIBUTED"
         return "FAILED" if self._upload.error is not None else "PENDING"
 
     @property
@@ -132,15 +136,42 @@ class Core:
                 self._hand_over(uploader, self.config, partial(log_again, self.config, find, aliases, run_id))
                 return
             request = self._request(config, aliases)
-            content = self.draft.hand_over()
+            content = self._final_content()
             self._hand_over(uploader, config, partial(commit_content, config, content, replace(request, run_id=run_id)))
 
     def use(self, uploader: Uploader, config: Config, aliases: Sequence[str], run_id: str) -> None:
         """Hand what is being built to the uploader of a run, which uses it."""
         with self._lock:
             request = self._request(config, aliases)
-            content = self.draft.hand_over()
+            content = self._final_content()
             self._hand_over(uploader, config, partial(use_content, config, content, request, run_id))
+
+    def contribute(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str) -> None:
+        """Make it part of the version that is to be finished under `distributed_id`, now."""
+        with self._lock:
+            request = replace(self._request(config, aliases), run_id=run_id)
+            content = self._final_content()
+            try:
+                self._contributed = (contribute_content(config, content, request, distributed_id), distributed_id)
+            except BaseException as error:
+                self._upload = Upload.failed(self.name, error)
+                raise
+
+    def finish(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str) -> None:
+        """Make a version of it and all that was contributed under `distributed_id`, now.
+
+        After ContributionsDiffer it is as it was before.
+        """
+        with self._lock:
+            request = replace(self._request(config, aliases), run_id=run_id)
+            content = self._final_content()
+            upload = Upload(self.name)
+            upload.work(partial(finish_content, config, content, request, distributed_id))
+            if not isinstance(upload.error, ContributionsDiffer):
+                self._config, self._upload = config, upload
+            elif self._contributed is None:
+                self.draft.take_back(content)
+        upload.wait()
 
     def save(self) -> None:
         """Store what was changed on the handle."""
@@ -171,7 +202,15 @@ class Core:
         record = self.settle()
         return record.digest if record is not None else self.draft.content().digest()
 
+    def _final_content(self) -> DraftContent:
+        return self.draft.hand_over() if self._contributed is None else self._contributed[0]
+
     def _not_logged(self, what: str) -> NotLogged:
+        if self._contributed is not None:
+            return NotLogged(
+                f"the artifact {self.name!r} is a contribution to a version that is to be finished, so it has no {what}: "
+                f"run.finish_artifact() makes the version of all that was contributed under {self._contributed[1]!r}"
+            )
         return NotLogged(f"the artifact {self.name!r} is not logged yet, so it has no {what}: pass it to run.log_artifact() first")
 
     def _request(self, config: Config, aliases: Sequence[str]) -> CommitRequest:

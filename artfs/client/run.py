@@ -18,7 +18,7 @@ from artfs.client.session import SESSION
 from artfs.client.uploads import Upload, Uploader
 from artfs.config import Config
 from artfs.errors import ArtfsError, SourceNotReadable, TypeNotValid, UserError
-from artfs.model.names import ArtifactName, check_aliases, parse_version_name
+from artfs.model.names import ArtifactName, check_aliases, check_distributed_id, parse_version_name
 from artfs.model.records import Direction, RunRecord, RunState
 
 #: The type of what is logged by its path, without a word about its type.
@@ -80,6 +80,58 @@ class Run(RecordedRun[Artifact]):
         if core.is_draft:
             self._check_type(core.name, core.type)
         core.log(self._uploader(), self._settings, asked, self.id)
+        return artifact
+
+    def upsert_artifact(
+        self,
+        artifact_or_path: Artifact | str | os.PathLike[str],
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002
+        aliases: Aliases = None,
+        distributed_id: str | None = None,
+    ) -> Artifact:
+        """Contribute an artifact to a version that several runs build together. It is stored durably when this returns.
+
+        All that is contributed to one name under one `distributed_id` (default: the group of the run) becomes one version when a
+        run calls `finish_artifact()`; nobody sees it before. Aliases, description and metadata are for that version. What one run
+        contributes again takes the place of what it has said of that path before. The artifact is final from then on.
+
+        Raises TypeNotValid (a TypeError) with neither `distributed_id` nor a group, and at once what keeps it from being stored.
+
+            with artfs.init(group="nightly", job_type="worker") as run:
+                part = artfs.Artifact("table", type="dataset")
+                part.add_file("part.csv", name=f"parts/{rank}.csv")
+                run.upsert_artifact(part)
+        """
+        asked = check_aliases(aliases)
+        artifact, together = self._to_build_together("upsert_artifact", artifact_or_path, name, type, distributed_id)
+        core_of(artifact).contribute(self._settings, asked, self.id, together)
+        return artifact
+
+    def finish_artifact(
+        self,
+        artifact_or_path: Artifact | str | os.PathLike[str],
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002
+        aliases: Aliases = None,
+        distributed_id: str | None = None,
+    ) -> Artifact:
+        """Make one version of all that was contributed under `distributed_id` (default: the group of the run), and of `artifact`.
+
+        Returns the artifact, which is that version then, as after `log_artifact().wait()`. All runs that have contributed become
+        its producers. What is contributed afterwards begins the next version; where nothing was, this is plain logging.
+
+        Raises ContributionsDiffer (a Conflict) when two runs gave one path different content: contributions and the artifact are
+        as before. Otherwise as `upsert_artifact`.
+
+            with artfs.init(group="nightly", job_type="finish") as run:
+                whole = artfs.Artifact("table", type="dataset", description="made by 64 workers")
+                run.finish_artifact(whole, aliases="nightly")
+        """
+        asked = check_aliases(aliases)
+        artifact, together = self._to_build_together("finish_artifact", artifact_or_path, name, type, distributed_id)
+        self._uploader().drain()  # what was logged before has the lower number
+        core_of(artifact).finish(self._settings, asked, self.id, together)
         return artifact
 
     def use_artifact(
@@ -194,8 +246,34 @@ class Run(RecordedRun[Artifact]):
         if known != type_name:
             raise UserError(f"{name} holds artifacts of type {known!r}, not {type_name!r}: use another name, or that type")
 
+    def _to_build_together(
+        self,
+        call: str,
+        artifact_or_path: Artifact | str | os.PathLike[str],
+        name: str | None,
+        type_name: str | None,
+        distributed_id: str | None,
+    ) -> tuple[Artifact, str]:
+        """The artifact, checked, and the id under which runs find each other."""
+        self._check_going_on()
+        together = self.group if distributed_id is None else distributed_id
+        if together is None:
+            raise TypeNotValid(f"{call}() needs a distributed_id, or a run with a group: artfs.init(group=…) gives it one")
+        check_distributed_id(together)
+        artifact = self._to_artifact(artifact_or_path, name, type_name, call=call)
+        core = core_of(artifact)
+        if not core.is_draft:
+            raise UserError(f"{artifact.name} was logged or used already: build a new Artifact to pass to {call}()")
+        self._check_type(core.name, core.type)
+        return artifact, together
+
     def _to_artifact(
-        self, artifact_or_path: Artifact | str | os.PathLike[str], name: str | None, type_name: str | None
+        self,
+        artifact_or_path: Artifact | str | os.PathLike[str],
+        name: str | None,
+        type_name: str | None,
+        *,
+        call: str = "log_artifact",
     ) -> Artifact:
         if isinstance(artifact_or_path, Artifact):
             artifact = artifact_or_path
@@ -204,7 +282,7 @@ class Run(RecordedRun[Artifact]):
                 raise UserError(f"the artifact is called {core_of(artifact).name!r}: name={name!r} is for logging a path")
             return artifact
         if not isinstance(artifact_or_path, (str, os.PathLike)):
-            raise TypeNotValid(f"log_artifact() takes an Artifact or a path, not {_kind_of(artifact_or_path)}")
+            raise TypeNotValid(f"{call}() takes an Artifact or a path, not {_kind_of(artifact_or_path)}")
         path = Path(artifact_or_path)
         default_name = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"run-{self.id}-{path.resolve().name}")[:128]
         artifact = Artifact(default_name if name is None else name, UNSPECIFIED_TYPE if type_name is None else type_name)

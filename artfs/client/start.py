@@ -110,6 +110,28 @@ def log_artifact(
     return _require_run("log_artifact").log_artifact(artifact_or_path, name, type, aliases)
 
 
+def upsert_artifact(
+    artifact_or_path: Artifact | str | os.PathLike[str],
+    name: str | None = None,
+    type: str | None = None,  # noqa: A002
+    aliases: Aliases = None,
+    distributed_id: str | None = None,
+) -> Artifact:
+    """Contribute an artifact in the current run, as `run.upsert_artifact()`. Raises UserError without one."""
+    return _require_run("upsert_artifact").upsert_artifact(artifact_or_path, name, type, aliases, distributed_id)
+
+
+def finish_artifact(
+    artifact_or_path: Artifact | str | os.PathLike[str],
+    name: str | None = None,
+    type: str | None = None,  # noqa: A002
+    aliases: Aliases = None,
+    distributed_id: str | None = None,
+) -> Artifact:
+    """Finish what runs have contributed to in the current run, as `run.finish_artifact()`. Raises UserError without one."""
+    return _require_run("finish_artifact").finish_artifact(artifact_or_path, name, type, aliases, distributed_id)
+
+
 def use_artifact(
     artifact_or_name: Artifact | str,
     type: str | None = None,  # noqa: A002

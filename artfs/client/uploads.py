@@ -36,6 +36,14 @@ class Upload:
         self._done = threading.Event()
         self._pid = os.getpid()
 
+    @classmethod
+    def failed(cls, name: str, error: BaseException) -> Upload:
+        """One that has failed already, which somebody knows."""
+        upload = cls(name)
+        upload.error, upload.told = error, True
+        upload._done.set()
+        return upload
+
     @property
     def is_done(self) -> bool:
         return self._done.is_set()
