@@ -12,6 +12,7 @@ Blocking; any thread.
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Mapping
@@ -64,8 +65,8 @@ class HttpClient:
         self._environment = HttpEnvironment(environ)
         self._backoff_s = backoff_s
         self._budget_s = budget_s
-        self._lock = threading.Lock()
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        #: By process and proxy: after a fork the child must not talk into the connections of its parent.
+        self._pools: dict[tuple[int, str | None], urllib3.PoolManager] = {}
         self._closed = threading.Event()
 
     def head(self, uri: str) -> HttpAnswer | None:
@@ -101,8 +102,8 @@ class HttpClient:
     def close(self) -> None:
         """Close idle connections and end all waiting."""
         self._closed.set()
-        with self._lock:
-            for pool in self._pools.values():
+        for (process, _), pool in list(self._pools.items()):
+            if process == os.getpid():
                 pool.clear()
 
     def _read_whole(self, uri: str, response: urllib3.BaseHTTPResponse, budget: Budget) -> HttpAnswer:
@@ -203,12 +204,10 @@ class HttpClient:
         return response
 
     def _pool(self, scheme: str, host: str) -> urllib3.PoolManager:
-        proxy = self._environment.proxy_for(scheme, host)
-        with self._lock:
-            pool = self._pools.get(proxy)
-            if pool is None:
-                pool = self._pools[proxy] = self._open_pool(proxy)
-            return pool
+        key = os.getpid(), self._environment.proxy_for(scheme, host)
+        pool = self._pools.get(key)
+        # No lock, as a fork may leave it held for ever: of two that are opened at once one is kept.
+        return self._pools.setdefault(key, self._open_pool(key[1])) if pool is None else pool
 
     def _open_pool(self, proxy: str | None) -> urllib3.PoolManager:
         context = self._environment.ssl_context()

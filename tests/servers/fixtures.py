@@ -1,5 +1,7 @@
 """The servers as fixtures of every test: one of each in a test process, started when a test first asks for it.
 
+`http_server` is an nginx; `faulty_http` does wrong what the test tells it to, and is new for each test.
+
 `s3_proxy` and `gcs_proxy` are haproxies in front of the same servers, which note requests and let them go wrong; each test gets
 them with an empty list and no fault set. `many_objects` is a bucket of the S3 server that takes some seconds to fill.
 """
@@ -7,11 +9,14 @@ them with an empty list and no fault set. `many_objects` is a bucket of the S3 s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.servers.fake_gcs import FakeGcs
+from tests.servers.faulty_http import FaultyHttp
 from tests.servers.haproxy import HaProxy
+from tests.servers.nginx import Nginx
 from tests.servers.seaweedfs import SeaweedFs
 
 
@@ -61,3 +66,25 @@ def s3_proxy(s3_haproxy: HaProxy) -> HaProxy:
 def gcs_proxy(gcs_haproxy: HaProxy) -> HaProxy:
     gcs_haproxy.clear()
     return gcs_haproxy
+
+
+@pytest.fixture(scope="session")
+def http_server() -> Iterator[Nginx]:
+    server = Nginx.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def faulty_http() -> Iterator[FaultyHttp]:
+    server = FaultyHttp()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def self_signed_https(tmp_path: Path) -> Iterator[FaultyHttp]:
+    """One that speaks TLS under a certificate that nobody trusts."""
+    server = FaultyHttp(tmp_path)
+    yield server
+    server.stop()
