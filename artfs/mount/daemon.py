@@ -27,10 +27,10 @@ import trio
 
 from artfs.config import Config
 from artfs.errors import AlreadyExists, ArtfsError, Busy, InternalError, NotFound
-from artfs.mount.host import raise_read_ahead, unmount
+from artfs.mount.host import raise_background, raise_read_ahead, unmount
 from artfs.mount.mount_info import MountInfo, remove_note, start_of_process, write_note
 from artfs.mount.operations import ArtfsOperations
-from artfs.mount.threads import DEFAULT_DEADLINE_S, MOST_TASKS, Threads
+from artfs.mount.threads import DEFAULT_DEADLINE_S, MOST_BACKGROUND, MOST_TASKS, Threads
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from artfs.vfs.filesystem import open_scene
@@ -169,6 +169,8 @@ async def _say_ready(mountpoint: Path, operations: ArtfsOperations, on_ready: Ca
     if not await trio.to_thread.run_sync(raise_read_ahead, mountpoint, READ_AHEAD_KB):
         logger.info("read-ahead stays as it is, as raising it takes root: content is pushed into the page cache instead")
         operations.pusher.start()
+    if not await trio.to_thread.run_sync(raise_background, mountpoint, MOST_BACKGROUND):
+        logger.info("the kernel reads for 12 requests at once, as letting it do more takes /sys/fs/fuse/connections")
     logger.info("serving %s", mountpoint)
     await trio.to_thread.run_sync(on_ready)
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from artfs.errors import Busy, TransientError, UserError
@@ -18,6 +19,8 @@ from artfs.mount.mount_info import MountInfo, mounted_targets
 
 FUSE_DEVICE = Path("/dev/fuse")
 FUSE_CONF = Path("/etc/fuse.conf")
+#: Where the kernel shows its FUSE connections, if somebody has mounted that.
+CONNECTIONS = Path("/sys/fs/fuse/connections")
 _COMMAND_TIMEOUT_S = 30.0
 #: How long a mount may take to say that it is there.
 _PATIENCE_S = 10.0
@@ -102,10 +105,12 @@ def clean_up(mountpoint: Path) -> None:
     unmount(mountpoint, lazy=True)
 
 
-def _run_quietly(command: list[str]) -> None:
-    """Run a command whose failure does not matter, as another one comes after it."""
+def _run_quietly(command: list[str]) -> bool:
+    """Run a command whose failure matters to nobody but the caller. True if it worked."""
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(command, capture_output=True, timeout=_COMMAND_TIMEOUT_S, check=False)  # noqa: S603 - a fixed command
+        done = subprocess.run(command, capture_output=True, timeout=_COMMAND_TIMEOUT_S, check=False)  # noqa: S603 - a fixed command
+        return done.returncode == 0
+    return False
 
 
 def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
@@ -146,3 +151,26 @@ def raise_read_ahead(mountpoint: Path, kilobytes: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def raise_background(mountpoint: Path, count: int) -> bool:
+    """Let the kernel have `count` reads of its read-ahead under way at once; False when it is not ours to say.
+
+    It has 12 otherwise, for all files together: as many reads from a server that does not answer would keep everybody else from
+    reading. The mount must answer already.
+    """
+    number = os.minor(os.stat(mountpoint).st_dev)  # noqa: PTH116
+    settings = {"max_background": count, "congestion_threshold": count * 3 // 4}
+    try:
+        for name, value in settings.items():
+            (CONNECTIONS / str(number) / name).write_text(str(value))
+    except OSError:
+        return os.geteuid() == 0 and _raise_background_apart(number, settings)
+    return True
+
+
+def _raise_background_apart(number: int, settings: Mapping[str, int]) -> bool:
+    """The same where nobody has mounted what shows the connections: mount it where only one short-lived command sees it."""
+    writes = [f"echo {value} > {CONNECTIONS}/{number}/{name}" for name, value in settings.items()]
+    script = " && ".join([f"mount -t fusectl none {CONNECTIONS}", *writes])
+    return _run_quietly(["unshare", "--mount", "--propagation", "private", "sh", "-c", script])

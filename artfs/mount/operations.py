@@ -12,13 +12,15 @@ import errno
 import functools
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pyfuse3
 from pyfuse3 import EntryAttributes, FileInfo, ReaddirToken, RequestContext, SetattrFields, StatvfsData
 
+from artfs.errors import ArtfsError
 from artfs.model.names import MAX_NAME_BYTES
+from artfs.mount.failed_reads import FailedReads
 from artfs.mount.guard import guard
 from artfs.mount.handles import HandleTable, OpenListing
 from artfs.mount.notify import Notifier
@@ -53,6 +55,7 @@ class ArtfsOperations(pyfuse3.Operations):
         self.pusher = PagePusher()
         scene.moved_listeners.append(self.notifier.moved)
         self._listings = Listings()
+        self._failed = FailedReads()
 
     # for the guard
 
@@ -92,7 +95,7 @@ class ArtfsOperations(pyfuse3.Operations):
         found: tuple[Node, Attributes] | None
         if listing is not None:
             row = listing.by_name.get(child_name)
-            found = (row.node, row.attributes) if row else None
+            found = (row.node, row.node.glance()) if row else None
         else:
             run = self.threads.read if parent.is_immutable else self.threads.run
             found = await run(parent.lookup_with_attributes, child_name)
@@ -114,16 +117,19 @@ class ArtfsOperations(pyfuse3.Operations):
     @guard
     async def getattr(self, inode: int, ctx: RequestContext) -> EntryAttributes:
         node = self._node(inode)
-        attributes = node.attributes() if node.is_quick else await self.threads.run(node.attributes)
-        return make_reply(inode, attributes)
+        if node.is_quick:
+            return make_reply(inode, node.attributes())
+        origin = node.asks
+        run = self.threads.run if origin is None else functools.partial(self.threads.read, origin=origin)
+        return make_reply(inode, await run(node.attributes))
 
     @guard
     async def setattr(
         self, inode: int, attr: EntryAttributes, fields: SetattrFields, fh: int | None, ctx: RequestContext
     ) -> EntryAttributes:
         file = None if fh is None or HandleTable.is_inode(fh) else self.handles.file(fh)
-        attributes = await self.threads.change(self._node(inode).change, asked_changes(attr, fields), file)
-        return make_reply(inode, attributes)
+        node = self._node(inode)
+        return make_reply(inode, await self._changing(node)(node.change, asked_changes(attr, fields), file))
 
     @guard
     async def readlink(self, inode: int, ctx: RequestContext) -> bytes:
@@ -199,7 +205,7 @@ class ArtfsOperations(pyfuse3.Operations):
             if self.scene.touched.is_new(node.view.version):
                 await self.threads.run(self.scene.touched.record, node.view.version)
             return FileInfo(fh=inode, keep_cache=True)
-        run = self.threads.run if flags & os.O_ACCMODE == os.O_RDONLY else self.threads.change
+        run = self.threads.run if flags & os.O_ACCMODE == os.O_RDONLY else self._changing(node)
         file = await run(node.open, flags, discard=_discard_opened)
         if file is None:
             return FileInfo(fh=inode, keep_cache=True)
@@ -208,11 +214,17 @@ class ArtfsOperations(pyfuse3.Operations):
     @guard
     async def read(self, fh: int, off: int, size: int) -> bytes:
         if HandleTable.is_inode(fh):
-            node = self._node(fh)
-            if isinstance(node, VersionFile):
-                self.pusher.note(fh, node, off, size)
-            return await self.threads.read(node.read, off, size)
-        return await self.threads.read(self.handles.file(fh).read, off, size)
+            opened: Node | OpenFile = self._node(fh)
+            if isinstance(opened, VersionFile):
+                self.pusher.note(fh, opened, off, size)
+        else:
+            opened = self.handles.file(fh)
+        self._failed.check(fh, off, size)
+        try:
+            return await self.threads.read(opened.read, off, size, origin=opened.origin)
+        except (ArtfsError, OSError) as error:
+            self._failed.remember(fh, off, size, error)
+            raise
 
     @guard
     async def write(self, fh: int, off: int, buf: bytes) -> int:
@@ -228,6 +240,11 @@ class ArtfsOperations(pyfuse3.Operations):
         file = None if HandleTable.is_inode(fh) else self.handles.take_file(fh)
         if file is not None:
             await self._close(file)
+
+    def _changing(self, node: Node) -> Callable[..., Awaitable[Any]]:
+        """What runs a change of a file in staging, which may have to bring its bytes first."""
+        origin = node.origin
+        return self.threads.change if origin is None else functools.partial(self.threads.bring, origin)
 
     async def _close(self, file: OpenFile) -> None:
         file.let_go()  # before any checkpoint: see the top

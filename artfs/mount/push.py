@@ -8,6 +8,7 @@ kernel finds its pages it asks for nothing, and its next question starts the nex
 Threads: `note` runs on the event loop and only looks and schedules. Pushing is done by threads of its own: the kernel makes a push
 wait while it waits for a read of the same page. The one lock here is taken by pushes and by `stop`, never by a handler. The fields
 of a stream are written by the loop or by its one job; the other sees the change at its next look, which is all that is needed.
+References have threads of their own, of which one server gets no more than one: others go on when it does not answer.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _UNDER_WAY = 512 << 10
 _READS_IN_A_ROW = 4
 _MOST_STREAMS = 64
 _THREADS = 2
+_REFERENCE_THREADS = 8
 _PATIENCE_S = 2.0
 
 
@@ -52,22 +54,26 @@ class PagePusher:
     def __init__(self) -> None:
         self._streams: OrderedDict[int, _Stream] = OrderedDict()
         self._threads: ThreadPoolExecutor | None = None
+        self._reference_threads: ThreadPoolExecutor | None = None
+        self._busy_origins: set[str] = set()
         self._storing = threading.Lock()
 
     def start(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="artfs-push")
+        self._reference_threads = ThreadPoolExecutor(_REFERENCE_THREADS, thread_name_prefix="artfs-push-reference")
 
     def stop(self) -> None:
         """Push nothing more. What is being pushed ends first: the session must not go away under it."""
         threads, self._threads = self._threads, None
-        if threads is not None:
+        if threads is not None and self._reference_threads is not None:
             threads.shutdown(wait=False, cancel_futures=True)
+            self._reference_threads.shutdown(wait=False, cancel_futures=True)
             if self._storing.acquire(timeout=_PATIENCE_S):
                 self._storing.release()
 
     def note(self, ino: int, node: VersionFile, offset: int, length: int) -> None:
         """The kernel has asked for a part of a file."""
-        if self._threads is None or node.entry.size <= _PIECE:
+        if self._threads is None or node.size <= _PIECE:
             return
         stream, end = self._streams.get(ino), offset + length
         if stream is None or not stream.position - _UNDER_WAY <= offset <= max(stream.position, stream.cursor) + _UNDER_WAY:
@@ -78,19 +84,28 @@ class PagePusher:
             return
         stream.position = max(stream.position, end)
         stream.reads += 1
-        if stream.reads >= _READS_IN_A_ROW and not stream.is_pushing and end + _UNDER_WAY < node.entry.size:
-            stream.window = min(max(2 * stream.window, _FIRST_WINDOW), _LARGEST_WINDOW)
-            stream.is_pushing = True
-            self._threads.submit(self._push, ino, node, stream)
+        if stream.reads >= _READS_IN_A_ROW and not stream.is_pushing and end + _UNDER_WAY < node.size:
+            self._begin(ino, node, stream)
+
+    def _begin(self, ino: int, node: VersionFile, stream: _Stream) -> None:
+        origin = node.origin
+        threads = self._threads if origin is None else self._reference_threads
+        if threads is None or origin in self._busy_origins:
+            return
+        stream.window = min(max(2 * stream.window, _FIRST_WINDOW), _LARGEST_WINDOW)
+        stream.is_pushing = True
+        if origin is not None:
+            self._busy_origins.add(origin)
+        threads.submit(self._push, ino, node, stream, origin)
 
     def _store(self, ino: int, offset: int, data: bytes) -> None:
         with self._storing:
             if self._threads is not None:
                 pyfuse3.notify_store(ino, offset, data)
 
-    def _push(self, ino: int, node: VersionFile, stream: _Stream) -> None:
+    def _push(self, ino: int, node: VersionFile, stream: _Stream, origin: str | None) -> None:
         try:
-            size = node.entry.size
+            size = node.size
             stream.cursor = max(stream.cursor, stream.position + _UNDER_WAY)
             stop = min(stream.cursor + stream.window, size)
             while stream.cursor < stop and self._threads is not None:
@@ -105,3 +120,4 @@ class PagePusher:
             logger.debug("could not push %s: %s", node.where, error)
         finally:
             stream.is_pushing = False
+            self._busy_origins.discard(origin or "")

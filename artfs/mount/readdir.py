@@ -37,11 +37,11 @@ def reply_listing(token: pyfuse3.ReaddirToken, inodes: InodeTable, listing: List
     for index in range(max(start_id - 2, 0), len(names)):
         inode = known[index]
         if inode is None or inode.lookups <= 0:
-            row = listing.rows[index]
-            inode = known[index] = inodes.admit(row.node)
-            reply_of(inode, row.attributes)
+            inode = known[index] = inodes.admit(listing.rows[index].node)
         else:
             inode.lookups += 1
-        if not reply(token, names[index], inode.reply, index + 3):
+        # What is not for ever is made anew: the size of a reference that nobody has asked for when it was listed.
+        attributes = inode.reply or reply_of(inode, inode.node.glance())
+        if not reply(token, names[index], attributes, index + 3):
             inodes.forget([(inode.ino, 1)])
             return

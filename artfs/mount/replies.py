@@ -36,12 +36,13 @@ def make_reply(ino: int, attributes: Attributes) -> pyfuse3.EntryAttributes:
 
 
 def reply_of(inode: Inode, attributes: Attributes) -> pyfuse3.EntryAttributes:
-    """The same; made once for what never changes."""
-    if attributes.entry_timeout_s < FOREVER_S or attributes.attr_timeout_s < FOREVER_S:
-        return make_reply(inode.ino, attributes)
-    if not isinstance(inode.reply, pyfuse3.EntryAttributes):
-        inode.reply = make_reply(inode.ino, attributes)
-    return inode.reply
+    """The same; made once for what never changes, which goes before what was known of it earlier."""
+    if isinstance(inode.reply, pyfuse3.EntryAttributes):
+        return inode.reply
+    reply = make_reply(inode.ino, attributes)
+    if attributes.entry_timeout_s >= FOREVER_S and attributes.attr_timeout_s >= FOREVER_S:
+        inode.reply = reply
+    return reply
 
 
 def missing_reply(timeout_s: float) -> pyfuse3.EntryAttributes:

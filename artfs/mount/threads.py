@@ -1,8 +1,8 @@
 """Where the mount crosses into threads, and the only place.
 
 Everything that may wait for a disk, a database or a network runs in a worker thread, with a deadline: when it passes, the caller
-gets an error and the thread is left to finish by itself. Reading content has slots of its own, fewer than there are FUSE tasks, so
-that a stuck object store takes up reading threads and nothing else: `ls` goes on.
+gets an error and the thread is left to finish by itself. Reading has slots of its own (`slots`), one set for the object store and
+one for each server of references: one that is stuck takes up its own threads and nothing else. `ls` and other servers go on.
 
 Runs on the event loop. What is started here is never waited for under a lock of ours.
 """
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar, cast
 
 import trio
 
-from artfs.errors import StoreUnavailable
+from artfs.errors import ArtfsError, ReferenceUnavailable, StoreUnavailable, TransientError
+from artfs.mount.slots import HomeSlots, Turn
 
 T = TypeVar("T")
 
@@ -27,10 +29,18 @@ _GENERAL_SLOTS = 32
 _CHANGE_SLOTS = 16
 #: Content of versions. More threads than processors, as most of them wait for the store.
 _CONTENT_SLOTS = 24
-#: Requests that may wait for content at once; the rest of the FUSE tasks stays free for everything else.
-MOST_CONTENT_REQUESTS = 256
-#: FUSE tasks in all. A task that waits costs a buffer of which one page is used.
-MOST_TASKS = MOST_CONTENT_REQUESTS + 256
+#: References of one server: as many as a program with 16 threads has under way, and its read-ahead.
+_REFERENCE_SLOTS = 32
+#: Requests that may wait for one home from which nothing comes; see `slots`.
+_MOST_WAITING = 96
+#: The part of a deadline after which a home from which nothing came is taken to be stuck.
+_STALLED_PART = 1 / 6
+#: Servers of references whose slots are remembered; those that nobody waits for are forgotten first.
+_MOST_HOMES = 256
+#: Reads that the kernel may have under way for its read-ahead: many stuck homes' worth of them.
+MOST_BACKGROUND = 768
+#: FUSE tasks in all: what is no read-ahead always finds one. A task that waits costs a buffer of which one page is used.
+MOST_TASKS = MOST_BACKGROUND + 256
 
 
 class Threads:
@@ -40,43 +50,91 @@ class Threads:
         self.deadline_s = deadline_s
         self._general = trio.CapacityLimiter(_GENERAL_SLOTS)
         self._changes = trio.CapacityLimiter(_CHANGE_SLOTS)
-        self._content = trio.CapacityLimiter(_CONTENT_SLOTS)
         self._unbounded = trio.CapacityLimiter(_GENERAL_SLOTS)
-        self._content_requests = 0
+        self._content = HomeSlots(_CONTENT_SLOTS, _MOST_WAITING, deadline_s * _STALLED_PART, _store_is_stuck)
+        self._homes: OrderedDict[str, HomeSlots] = OrderedDict()
 
     async def run(self, call: Callable[..., T], *arguments: Any, discard: Callable[[T], None] | None = None) -> T:
         """`call(*arguments)` in a thread; StoreUnavailable when the deadline passes. A result that comes later is discarded."""
-        return await self._deliver(self._general, call, arguments, discard)
+        return await self._deliver(functools.partial(self._run, self._general), call, arguments, discard)
 
     async def change(self, call: Callable[..., T], *arguments: Any, discard: Callable[[T], None] | None = None) -> T:
         """The same for a change in staging that may have to bring content of a version first."""
-        return await self._deliver(self._changes, call, arguments, discard)
+        return await self._deliver(functools.partial(self._run, self._changes), call, arguments, discard)
 
+    async def bring(self, origin: str, call: Callable[..., T], *arguments: Any, discard: Callable[[T], None] | None = None) -> T:
+        """The same for a change that may have to copy a whole reference of the server `origin` first.
+
+        Without a deadline: it takes as long as bytes come, and each request to the server has a bound of its own.
+        """
+        run = functools.partial(self._take_turn, self._home(origin), trio.CancelScope())
+        return await self._deliver(run, call, arguments, discard)
+
+    @staticmethod
     async def _deliver(
-        self,
-        limiter: trio.CapacityLimiter,
+        run: Callable[[Callable[..., T], tuple[Any, ...]], Awaitable[T]],
         call: Callable[..., T],
         arguments: tuple[Any, ...],
         discard: Callable[[T], None] | None,
     ) -> T:
         if discard is None:
-            return await self._run(limiter, call, arguments)
+            return await run(call, arguments)
         delivery = _Delivery(call, discard)
         try:
-            return await self._run(limiter, delivery, arguments)
+            return await run(delivery, arguments)
         except BaseException:
             delivery.give_up()
             raise
 
-    async def read(self, call: Callable[..., T], *arguments: Any) -> T:
-        """The same for reading content, which may take all its slots and no others."""
-        if self._content_requests >= MOST_CONTENT_REQUESTS:
-            raise StoreUnavailable(f"{MOST_CONTENT_REQUESTS} reads are waiting for the store already: try again later")
-        self._content_requests += 1
-        try:
-            return await self._run(self._content, call, arguments)
-        finally:
-            self._content_requests -= 1
+    async def read(self, call: Callable[..., T], *arguments: Any, origin: str | None = None) -> T:
+        """The same for reading what the object store has, or the server `origin` of references: with its slots and no others."""
+        with trio.CancelScope(deadline=trio.current_time() + self.deadline_s) as scope:
+            return await self._take_turn(self._home(origin), scope, call, arguments)
+        raise self._too_late(origin)
+
+    def _home(self, origin: str | None) -> HomeSlots:
+        if origin is None:
+            return self._content
+        home = self._homes.get(origin)
+        if home is None:
+            stalled_s = self.deadline_s * _STALLED_PART
+            home = self._homes[origin] = HomeSlots(
+                _REFERENCE_SLOTS, _MOST_WAITING, stalled_s, functools.partial(_server_is_stuck, origin)
+            )
+            self._forget_idle_homes()
+        self._homes.move_to_end(origin)
+        return home
+
+    def _forget_idle_homes(self) -> None:
+        for origin in list(self._homes):
+            if len(self._homes) <= _MOST_HOMES:
+                return
+            if self._homes[origin].is_idle:
+                del self._homes[origin]
+
+    async def _take_turn(self, home: HomeSlots, scope: trio.CancelScope, call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        turn = cast("trio.CapacityLimiter", Turn(home, scope, self.deadline_s))
+        with home.request():
+            try:
+                result = await trio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True, limiter=turn)
+            except ArtfsError as error:
+                if not isinstance(error, TransientError):  # a refusal is an answer too
+                    home.answered()
+                raise
+            home.answered()
+            return result
+
+    def _too_late(self, origin: str | None) -> ArtfsError:
+        if origin is None:
+            return self._store_is_too_late()
+        return ReferenceUnavailable(
+            f"no answer from {origin} within {self.deadline_s:g} s: the server is stuck or too slow; try again later"
+        )
+
+    def _store_is_too_late(self) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"no answer within {self.deadline_s:g} s: the store or the disk is stuck or too slow; try again later"
+        )
 
     async def finish(self, call: Callable[..., T], *arguments: Any) -> T:
         """The same without a deadline, for what takes as long as it takes and must not be left half waited for: a commit."""
@@ -85,9 +143,15 @@ class Threads:
     async def _run(self, limiter: trio.CapacityLimiter, call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         with trio.move_on_after(self.deadline_s):
             return await trio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True, limiter=limiter)
-        raise StoreUnavailable(
-            f"no answer within {self.deadline_s:g} s: the store or the disk is stuck or too slow; try again later"
-        )
+        raise self._store_is_too_late()
+
+
+def _store_is_stuck(waiting: int, quiet_s: float) -> ArtfsError:
+    return StoreUnavailable(f"{waiting} reads wait for the store, from which nothing came for {quiet_s:.0f} s: try again later")
+
+
+def _server_is_stuck(origin: str, waiting: int, quiet_s: float) -> ArtfsError:
+    return ReferenceUnavailable(f"{waiting} reads wait for {origin}, from which nothing came for {quiet_s:.0f} s: try again later")
 
 
 class _Delivery(Generic[T]):

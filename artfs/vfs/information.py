@@ -105,6 +105,7 @@ class OpenInformation:
     __slots__ = ("_content",)
     direct_io = True
     keep_cache = False
+    origin = None
 
     def __init__(self, content: bytes) -> None:
         self._content = content

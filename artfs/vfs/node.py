@@ -31,6 +31,11 @@ class OpenFile(Protocol):
     direct_io: bool
     keep_cache: bool
 
+    @property
+    def origin(self) -> str | None:
+        """As `Node.origin`."""
+        ...
+
     def read(self, offset: int, length: int) -> bytes:
         """Bytes from `offset` on, fewer than `length` only at the end."""
         ...
@@ -78,8 +83,22 @@ class Node:
         """Where a person finds it, below the mount point: for messages."""
         raise NotImplementedError
 
+    @property
+    def origin(self) -> str | None:
+        """The server that must answer before bytes of it can be read, where it is a reference; None for what artfs has itself."""
+        return None
+
+    @property
+    def asks(self) -> str | None:
+        """The server that `attributes` has to ask; None when it answers without. Quick, as `origin` is."""
+        return None
+
     def attributes(self) -> Attributes:
         raise NotImplementedError
+
+    def glance(self) -> Attributes:
+        """The same as far as no server has to be asked: a size of 0, which the kernel may not keep, where nobody has asked yet."""
+        return self.attributes()
 
     @property
     def missing_timeout_s(self) -> float:
@@ -147,7 +166,7 @@ class Node:
     def lookup_with_attributes(self, name: str) -> tuple[Node, Attributes] | None:
         """The child and its attributes, or None when there is no such child."""
         node = self.lookup(name)
-        return None if node is None else (node, node.attributes())
+        return None if node is None else (node, node.glance())
 
     def fsync_directory(self) -> None:
         """Make the names in this directory durable."""

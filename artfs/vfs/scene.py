@@ -18,6 +18,7 @@ from artfs.vfs.journal import Journal
 from artfs.vfs.new_artifacts import NewArtifacts
 from artfs.vfs.problems import Problems
 from artfs.vfs.reading import ContentReading
+from artfs.vfs.reference_counts import ReferenceCounts
 from artfs.vfs.staged_trees import StagedTrees
 from artfs.vfs.status import MountStatus
 from artfs.vfs.target import Target
@@ -43,6 +44,7 @@ class Scene:
     read_only: bool = False
     problems: Problems = field(default_factory=Problems)
     journal: Journal = field(default_factory=Journal)
+    reference_counts: ReferenceCounts = field(default_factory=ReferenceCounts)
     moved_listeners: list[MovedListener] = field(default_factory=list)
     started_ns: int = field(default_factory=time.time_ns)
 
@@ -75,5 +77,5 @@ class Scene:
 
     def artifact_information(self, artifact: ArtifactName) -> InformationDirectory:
         """`.artfs/` of an artifact, with the mount's own files where the artifact is all that is mounted."""
-        own = artifact_information(self.repository, artifact, self.where(artifact), self.journal)
+        own = artifact_information(self.repository, artifact, self.where(artifact), self.journal, self.reference_counts)
         return own if self.target.artifact is None else own.joined(self.mount_information())

@@ -11,6 +11,7 @@ import errno
 import os
 import threading
 
+from artfs.references.uri import origin_of
 from artfs.vfs.attributes import Changes
 from artfs.vfs.node import os_error
 from artfs.vfs.staged_tree import StagedItem, StagedTree
@@ -34,6 +35,12 @@ class StagedFile:
         self.is_writable = writing
         tree.file_opened(item, self)
 
+    @property
+    def origin(self) -> str | None:
+        base = self._base
+        entry = base.reference if base is not None and self._fd is None else None
+        return origin_of(entry.reference.uri) if entry is not None and entry.reference is not None else None
+
     def read(self, offset: int, length: int) -> bytes:
         if self._fd is None:
             data = self._read_base(offset, length)
@@ -49,9 +56,10 @@ class StagedFile:
         base = self._base
         if self._fd is not None or base is None or base.entry is None or self._tree.directory.base is None:
             return None
-        if offset >= base.size:
+        reader = self._tree.directory.base.reader
+        if offset >= reader.size(base.entry):
             return b""
-        return self._tree.directory.base.reader.read(base.entry, offset, length)
+        return reader.read(base.entry, offset, length)
 
     def remember(self, now: StagedStat) -> None:
         """`now` is what the file is, while it still has a name: get a descriptor if it is no longer the base's."""

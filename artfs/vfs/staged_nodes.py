@@ -12,13 +12,14 @@ import stat
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from artfs.model.entry import Kind
-from artfs.vfs.attributes import MOVABLE_S, Attributes, Changes
+from artfs.model.entry import Entry, Kind
+from artfs.references.uri import origin_of
+from artfs.vfs.attributes import MOVABLE_S, NEVER_S, Attributes, Changes
 from artfs.vfs.node import Listed, Node, OpenFile, os_error
 from artfs.vfs.staged_file import StagedFile
 from artfs.vfs.staged_tree import OpenItem, StagedItem, StagedTree
 from artfs.vfs.staging.moves import RENAME_EXCHANGE
-from artfs.vfs.staging.stat import StagedStat
+from artfs.vfs.staging.stat import StagedStat, makes_executable
 
 #: What of open(2)'s flags means something to the staging directory; the kernel has dealt with the rest.
 _OPEN_FLAGS = os.O_ACCMODE | os.O_TRUNC | os.O_CREAT | os.O_EXCL
@@ -63,22 +64,49 @@ class StagedNode(Node):
     def _child(self, path: str, status: StagedStat) -> StagedNode:
         return StagedNode(self.tree, self.tree.item_at(path, status))
 
+    @property
+    def origin(self) -> str | None:
+        entry = self.item.reference
+        return origin_of(entry.reference.uri) if entry is not None and entry.reference is not None else None
+
+    @property
+    def asks(self) -> str | None:
+        entry = self.item.reference
+        return self.origin if entry is not None and self._known_size(entry) is None else None
+
+    def _known_size(self, reference: Entry) -> int | None:
+        base = self.tree.directory.base
+        return base.reader.known_size(reference) if base is not None else reference.size
+
     def show(self, status: StagedStat) -> Attributes:
+        """As far as no server has to be asked, like `glance`."""
+        self.item.reference = status.reference
+        known: int | None = status.size
+        if status.reference is not None:
+            known = self._known_size(status.reference)
         # After a commit by rename(2) the kernel has the staging directory's inode under the new name: it must ask again at once.
         entry_timeout_s = self.tree.name_timeout_s() if self.item.paths == [""] else MOVABLE_S
         return Attributes(
             status.mode,
-            status.size,
+            known or 0,
             status.mtime_ns,
             entry_timeout_s,
-            MOVABLE_S,
+            NEVER_S if known is None else MOVABLE_S,
             status.nlink,
             status.ctime_ns,
             status.atime_ns,
-            status.blocks,
+            status.blocks if status.reference is None else None,
         )
 
     def attributes(self) -> Attributes:
+        with self.tree.gate.using_paths():
+            status = self._stat()
+            base = self.tree.directory.base
+        if status.reference is not None and base is not None:
+            base.reader.size(status.reference)  # outside of the gate, as the server may take long
+        return self.show(status)
+
+    def glance(self) -> Attributes:
         with self.tree.gate.using_paths():
             return self.show(self._stat())
 
@@ -145,7 +173,8 @@ class StagedNode(Node):
     def link(self, node: Node, name: str) -> Node:
         if not isinstance(node, StagedNode) or node.tree is not self.tree:
             raise os_error(errno.EXDEV, name)
-        node.bring_content(None)
+        if node.origin is None:  # links of references are refused
+            node.bring_content(None)
         with self.tree.gate.using_paths():
             path = self.child_path(name)
             status = self.tree.directory.link(node.path_now(), path)
@@ -290,10 +319,15 @@ class StagedNode(Node):
             return self.show(self._stat())
 
     def _needs_content(self, changes: Changes) -> bool:
-        """Changing the mode to what it is needs none, as `cp -a` and `rsync -a` do."""
-        if changes.size is not None or changes.atime_ns is not None or changes.mtime_ns is not None:
+        """Changing the mode to what it is needs none, as `cp -a` and `rsync -a` do; nor does what is ignored of a reference."""
+        if changes.size is not None:
             return True
-        return changes.mode is not None and stat.S_IMODE(self.attributes().mode) != stat.S_IMODE(changes.mode)
+        with self.tree.gate.using_paths():
+            status = self._stat()
+        new_mode = changes.mode is not None and stat.S_IMODE(status.mode) != stat.S_IMODE(changes.mode)
+        if status.reference is not None:
+            return new_mode and makes_executable(changes.mode or 0)
+        return new_mode or changes.atime_ns is not None or changes.mtime_ns is not None
 
     def _truncate(self, size: int, opened: StagedFile | None) -> None:
         if opened is not None:

@@ -177,6 +177,7 @@ class OpenOptions:
     __slots__ = ("_fd",)
     direct_io = False
     keep_cache = False
+    origin = None
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

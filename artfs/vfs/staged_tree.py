@@ -18,7 +18,7 @@ from typing import Protocol
 from weakref import WeakValueDictionary
 
 from artfs.errors import Busy
-from artfs.model.entry import Kind
+from artfs.model.entry import Entry, Kind
 from artfs.model.names import ArtifactName
 from artfs.vfs.attributes import Changes
 from artfs.vfs.gate import PathGate
@@ -44,14 +44,16 @@ class OpenItem(Protocol):
 class StagedItem:
     """A file, directory or symlink in a staging directory, whatever its name: `paths` are its names, none once it was removed.
 
-    `files` are its open files, by which it is reached then.
+    `files` are its open files, by which it is reached then. `reference` is the entry of the base while its bytes are still those of
+    a reference, as it was seen last.
     """
 
-    __slots__ = ("__weakref__", "files", "kind", "number", "paths")
+    __slots__ = ("__weakref__", "files", "kind", "number", "paths", "reference")
 
     def __init__(self, number: int, kind: Kind, path: str) -> None:
         self.number = number
         self.kind = kind
+        self.reference: Entry | None = None
         self.paths = [path]
         self.files: list[OpenItem] = []
 
@@ -88,21 +90,26 @@ class StagedTree:
     def item_at(self, path: str, status: StagedStat) -> StagedItem:
         """The item of what is at `path`, found or new."""
         with self._lock:
-            item = self._items.get(path)
-            if item is not None and item.kind is status.kind:
-                return item
-            hard_linked = status.kind is not Kind.DIRECTORY and status.nlink > 1 and status.host_ino
-            if hard_linked:
-                item = self._linked.get(status.host_ino)
-                if item is not None and item.kind is status.kind:
-                    item.paths.append(path)
-                    self._items[path] = item
-                    return item
-            item = StagedItem(next(self._numbers), status.kind, path)
-            self._items[path] = item
-            if hard_linked:
-                self._linked[status.host_ino] = item
+            item = self._item_at(path, status)
+            item.reference = status.reference
             return item
+
+    def _item_at(self, path: str, status: StagedStat) -> StagedItem:
+        item = self._items.get(path)
+        if item is not None and item.kind is status.kind:
+            return item
+        hard_linked = status.kind is not Kind.DIRECTORY and status.nlink > 1 and status.host_ino
+        if hard_linked:
+            item = self._linked.get(status.host_ino)
+            if item is not None and item.kind is status.kind:
+                item.paths.append(path)
+                self._items[path] = item
+                return item
+        item = StagedItem(next(self._numbers), status.kind, path)
+        self._items[path] = item
+        if hard_linked:
+            self._linked[status.host_ino] = item
+        return item
 
     def find(self, path: str) -> StagedItem | None:
         """The item at `path`, if the kernel knows it."""

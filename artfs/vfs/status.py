@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from artfs.repository.repository import Repository
@@ -41,6 +41,7 @@ class MountStatus:
             **self.facts,
             "requests": requests,
             "object_store": dict(self.repository.objects.counts()),
+            "references": asdict(self.repository.reader.reference_counts()),
             **{name: ask() for name, ask in self.gauges.items()},
         }
         return json.dumps(shown, indent=2, default=str).encode() + b"\n"

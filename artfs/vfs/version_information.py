@@ -14,6 +14,7 @@ from artfs.repository.repository import Repository
 from artfs.vfs.information import INFORMATION_NAME, InformationDirectory
 from artfs.vfs.journal import Journal
 from artfs.vfs.problems import Problems
+from artfs.vfs.reference_counts import ReferenceCounts
 from artfs.vfs.status import MountStatus
 
 LOG_NAME = "log"
@@ -25,7 +26,9 @@ def mount_information(status: MountStatus, problems: Problems) -> InformationDir
     return InformationDirectory(INFORMATION_NAME, lambda: list(files), files.get)
 
 
-def artifact_information(repository: Repository, artifact: ArtifactName, where: str, journal: Journal) -> InformationDirectory:
+def artifact_information(
+    repository: Repository, artifact: ArtifactName, where: str, journal: Journal, references: ReferenceCounts
+) -> InformationDirectory:
     """`.artfs/` of an artifact."""
 
     def names() -> Sequence[str]:
@@ -41,7 +44,7 @@ def artifact_information(repository: Repository, artifact: ArtifactName, where: 
             version = repository.registry.versions.resolve(VersionName(artifact, label))
         except NotFound:
             return None
-        return partial(format_version, repository, version.id)
+        return partial(format_version, repository, version.id, references)
 
     return InformationDirectory(f"{where}/{INFORMATION_NAME}".lstrip("/"), names, find)
 
@@ -53,8 +56,8 @@ def _versions(repository: Repository, artifact: ArtifactName) -> Sequence[Versio
         return []
 
 
-def format_version(repository: Repository, version_id: int) -> bytes:
-    """`v3.json`: all that the registry knows of a version."""
+def format_version(repository: Repository, version_id: int, references: ReferenceCounts) -> bytes:
+    """`v3.json`: all that the registry knows of a version, and how many of its files are references."""
     version = repository.registry.versions.get(version_id)
     lineage = repository.registry.lineage
     producers = lineage.producers(version.id)
@@ -66,6 +69,7 @@ def format_version(repository: Repository, version_id: int) -> bytes:
         "digest": version.digest.hex(),
         "size": version.size,
         "file_count": version.file_count,
+        "references": references.get(repository.manifest(version)),
         "created_at": version.created_at.isoformat(),
         "aliases": list(version.aliases),
         "description": version.description,

@@ -2,18 +2,20 @@
 
 Files and symlinks of the same content, time and mode are one node wherever they are, so that an unchanged file of `v7` is in the
 page cache already when it was read from `v6`; a directory belongs to its view. Where a run reads, nodes belong to a version.
+References are files, the same where their URI and what was recorded of it is the same: they are read from their server (I9).
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Hashable, Sequence
 
 from artfs.errors import IntegrityError
 from artfs.model.entry import Entry, Kind
+from artfs.references.uri import origin_of
 from artfs.vfs.attributes import (
     FOREVER_S,
+    NEVER_S,
     SYMLINK_MODE,
     VERSION_DIRECTORY_MODE,
     VERSION_EXECUTABLE_MODE,
@@ -21,7 +23,7 @@ from artfs.vfs.attributes import (
     Attributes,
     Changes,
 )
-from artfs.vfs.node import Listed, Node, OpenFile, os_error
+from artfs.vfs.node import Listed, Node, OpenFile
 from artfs.vfs.reading import ContentReading
 from artfs.vfs.views import View
 
@@ -70,13 +72,17 @@ class VersionDirectory(Node):
         listed = []
         for entry in self.view.manifest.list(self.path):
             node = self._child(entry)
-            listed.append(Listed(entry.name, node, node.attributes()))
+            listed.append(Listed(entry.name, node, node.glance()))
         return listed
 
     def _child(self, entry: Entry) -> VersionDirectory | VersionFile | VersionSymlink:
         if entry.kind is Kind.DIRECTORY:
             return VersionDirectory(self._reading, self.view, entry.path)
-        node_class = VersionSymlink if entry.kind is Kind.SYMLINK else VersionFile
+        if entry.kind is Kind.SYMLINK:
+            return VersionSymlink(self._reading, self.view, entry)
+        if entry.reference is None:
+            return VersionFile(self._reading, self.view, entry)
+        node_class = UnsizedReference if entry.reference.size is None else VersionReference
         return node_class(self._reading, self.view, entry)
 
 
@@ -118,10 +124,18 @@ class VersionFile(_Leaf):
 
     __slots__ = ()
 
+    @property
+    def size(self) -> int:
+        """Bytes, as far as that is known without asking a server."""
+        return self.entry.size
+
     def attributes(self) -> Attributes:
+        return self._sized(self.entry.size)
+
+    def _sized(self, size: int, attr_timeout_s: float = FOREVER_S) -> Attributes:
         entry = self.entry
         mode = VERSION_EXECUTABLE_MODE if entry.executable else VERSION_FILE_MODE
-        return Attributes(mode, entry.size, entry.mtime_ns, FOREVER_S, FOREVER_S)
+        return Attributes(mode, size, entry.mtime_ns, FOREVER_S, attr_timeout_s)
 
     def open(self, flags: int) -> OpenFile | None:
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_TRUNC):
@@ -129,15 +143,53 @@ class VersionFile(_Leaf):
         return None
 
     def read(self, offset: int, length: int) -> bytes:
-        entry = self.entry
-        if offset >= entry.size or length <= 0:
+        return self._read(self.entry.size, offset, length)
+
+    def _read(self, size: int, offset: int, length: int) -> bytes:
+        if offset >= size or length <= 0:
             return b""
-        if entry.kind is not Kind.FILE:
-            raise os_error(errno.EIO, self.where)
-        data = self._reading.reader.read(entry, offset, length)
-        if len(data) != min(length, entry.size - offset):
+        data = self._reading.reader.read(self.entry, offset, length)
+        if len(data) != min(length, size - offset):
             raise IntegrityError(f"{self.where} is shorter than its manifest says: run 'artfs verify --read-data'")
         return data
+
+
+class VersionReference(VersionFile):
+    """A file whose bytes are left at a URI, of the size that was recorded."""
+
+    __slots__ = ()
+
+    @property
+    def origin(self) -> str | None:
+        return None if self.entry.reference is None else origin_of(self.entry.reference.uri)
+
+
+class UnsizedReference(VersionReference):
+    """One of which no size was recorded: its server is asked once, when somebody first wants to know or to read.
+
+    Until then names tell the kernel a size of 0 that it may not keep, so that it asks for the attributes before it opens the file.
+    """
+
+    __slots__ = ()
+    is_quick = False
+
+    @property
+    def size(self) -> int:
+        return self._reading.reader.known_size(self.entry) or 0
+
+    @property
+    def asks(self) -> str | None:
+        return self.origin if self._reading.reader.known_size(self.entry) is None else None
+
+    def attributes(self) -> Attributes:
+        return self._sized(self._reading.reader.size(self.entry))
+
+    def glance(self) -> Attributes:
+        size = self._reading.reader.known_size(self.entry)
+        return self._sized(0, NEVER_S) if size is None else self._sized(size)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._read(self._reading.reader.size(self.entry), offset, length)
 
 
 class VersionSymlink(_Leaf):

@@ -80,6 +80,17 @@ class Place:
             request = CommitRequest(self.artifact(name), "dataset", aliases=tuple(aliases))
             return commit_entries(repository, ingest, entries, request).version
 
+    def refer(
+        self, uris: Mapping[str, str | None], name: str = "data", *, source: Path | None = None, checksum: bool = True
+    ) -> VersionRecord:
+        """Make a version of references (URI → name or prefix), and the files of the folder if there is one."""
+        with open_repository(self.config) as repository:
+            ingest = begin_ingest(repository, "tester")
+            entries = ingest.add_files(walk_directory(source).files, None) if source else []
+            for uri, path in uris.items():
+                entries += repository.references.find(uri, name=path, checksum=checksum)
+            return commit_entries(repository, ingest, entries, CommitRequest(self.artifact(name), "dataset")).version
+
     def resolve(self, name: str, selector: str) -> VersionRecord:
         with open_repository(self.config) as repository:
             return repository.registry.versions.resolve(VersionName(self.artifact(name), selector))

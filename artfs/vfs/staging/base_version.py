@@ -45,6 +45,18 @@ class FileReader(Protocol):
         """Bytes of the file, fewer than `length` only at its end."""
         ...
 
+    def copy_to(self, entry: Entry, file: int, *, is_scratch: bool = False) -> None:
+        """Write the whole file to a descriptor, where it stands; `is_scratch` if the file is thrown away when that fails."""
+        ...
+
+    def size(self, entry: Entry) -> int:
+        """Bytes in the file. Asks the server of a reference of which no size was recorded."""
+        ...
+
+    def known_size(self, entry: Entry) -> int | None:
+        """The same without asking; None while that would be needed."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class BaseVersion:

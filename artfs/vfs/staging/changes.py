@@ -15,8 +15,7 @@ from artfs.errors import UserError
 from artfs.model.entry import Entry, Kind, directory_entry, symlink_entry
 from artfs.vfs.staging.layout import gone_marker, is_gone_marker, join, user_name
 from artfs.vfs.staging.overlay import Child, Overlay, Place
-
-_EXECUTABLE_BIT = 0o100
+from artfs.vfs.staging.stat import makes_executable
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,7 @@ class _Finder:
         if child.text is not None:
             self.changes.symlinks.append(symlink_entry(path, child.text, status.st_mtime_ns))
         elif stat.S_ISREG(status.st_mode):
-            executable = bool(status.st_mode & _EXECUTABLE_BIT)
+            executable = makes_executable(status.st_mode)
             self.changes.files.append(StagedFile(path, Path(child.host_path), executable, status.st_mtime_ns))
         else:
             raise UserError(f"{path!r} in staging is neither file, directory nor symlink: remove {child.host_path}")

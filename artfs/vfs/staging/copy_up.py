@@ -23,7 +23,8 @@ def copy_to_scratch(host: Host, reader: FileReader, entry: Entry, scratch_path: 
     """Make `scratch_path` a file with the bytes (the first `size` of them), mode and mtime of the entry."""
     fd = host.open(scratch_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        _copy(reader, entry, fd, entry.size if size is None else min(size, entry.size))
+        if size != 0:
+            _copy(reader, entry, fd, size)
         host.fchmod(fd, stat.S_IMODE(mode_of_entry(entry)))
         # Being opened does not change a file: the first write will set the time, if it comes.
         host.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
@@ -37,11 +38,19 @@ def copy_to_scratch(host: Host, reader: FileReader, entry: Entry, scratch_path: 
 def open_copy(reader: FileReader, entry: Entry, scratch: str) -> int:
     """A descriptor to read the bytes of the entry from; the copy has no name and goes with the descriptor."""
     with tempfile.TemporaryFile(dir=scratch, buffering=0) as file:
-        _copy(reader, entry, file.fileno(), entry.size)
+        _copy(reader, entry, file.fileno(), None)
+        file.seek(0)
         return os.dup(file.fileno())
 
 
-def _copy(reader: FileReader, entry: Entry, fd: int, size: int) -> None:
+def _copy(reader: FileReader, entry: Entry, fd: int, most: int | None) -> None:
+    size = reader.size(entry)
+    reference = entry.reference
+    # Where nothing was recorded, copying the whole would look anew what is there, and the mount could show a file made of two.
+    if reference is not None and reference.size is not None and (most is None or most >= size):
+        reader.copy_to(entry, fd, is_scratch=True)
+        return
+    size = size if most is None else min(most, size)
     offset = 0
     while offset < size:
         data = memoryview(reader.read(entry, offset, min(_STEP, size - offset)))

@@ -25,7 +25,7 @@ from artfs.vfs.staging.host import HOST, Host
 from artfs.vfs.staging.layout import SCRATCH, UPPER, check_new_path, check_text, format_target, host_name, os_error
 from artfs.vfs.staging.moves import rename
 from artfs.vfs.staging.overlay import Child, Overlay, Place
-from artfs.vfs.staging.stat import StagedStat, stat_of_upper
+from artfs.vfs.staging.stat import StagedStat, makes_executable, stat_of_upper
 
 
 class StagingDirectory:
@@ -132,13 +132,18 @@ class StagingDirectory:
             return stat_of_upper(self._host.lstat(host_path), target)
 
     def link(self, old: str, new: str) -> StagedStat:
-        """link(2): another name for a file. A base file is copied up first, as two names of it could not stay one file."""
+        """link(2): another name for a file. A base file is copied up first, as two names of it could not stay one file.
+
+        EPERM for a reference: nobody who asks for a second name expects all its bytes to be brought here.
+        """
         with self._gate.lock:
             status = self.stat(old)
             parent, _, name = new.rpartition("/")
             self._check_new(new, parent, name)
         if status.kind is Kind.DIRECTORY:
             raise os_error(errno.EPERM, old)
+        if status.reference is not None:
+            raise OSError(errno.EPERM, "a reference cannot have two names: copy it to make it a file, or add it twice", old)
         source = self._files.copy_up(old)
         with self._gate.lock:
             host_path = self._new_host_path(new)
@@ -199,17 +204,23 @@ class StagingDirectory:
     # attributes
 
     def chmod(self, path: str, mode: int) -> None:
-        """chmod(2). Nothing is copied when the mode is the one that the file has."""
+        """chmod(2). Nothing is copied when the mode is the one that the file has.
+
+        Of a reference a version says nothing about permissions, so that only making it executable makes it a file; else nothing
+        happens, as with the owner of any file.
+        """
         mode &= 0o7777
         status = self.stat(path)
         if status.kind is Kind.SYMLINK:
             raise os_error(errno.EOPNOTSUPP, path)
-        if modes.S_IMODE(status.mode) != mode:
+        if modes.S_IMODE(status.mode) != mode and (status.reference is None or makes_executable(mode)):
             self._host.chmod(self._own_host_path(path, status), mode)
 
     def utimens(self, path: str, atime_ns: int | None, mtime_ns: int | None) -> None:
-        """utimensat(2), symlinks not followed; None leaves a time as it is."""
+        """utimensat(2), symlinks not followed; None leaves a time as it is. The time of a reference stays that of its home."""
         status = self.stat(path)
+        if status.reference is not None:
+            return
         times = (
             status.atime_ns if atime_ns is None else atime_ns,
             status.mtime_ns if mtime_ns is None else mtime_ns,

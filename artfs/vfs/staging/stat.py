@@ -20,8 +20,8 @@ class StagedStat(NamedTuple):
 
     `host_ino` is the inode number on the host file system and 0 while the bytes are those of the base; two names with the same
     number are hard links. `entry` is what the base says of a file whose bytes are still those of the base: read it through the
-    content reader, so that nothing is copied. `target` is that of a symlink. Directories have nlink 1, which tells find(1) and
-    others that the number says nothing.
+    content reader, so that nothing is copied. A reference is a file too, of size 0 while nobody knows it. `target` is that of a
+    symlink. Directories have nlink 1, which tells find(1) and others that the number says nothing.
     """
 
     kind: Kind
@@ -35,6 +35,11 @@ class StagedStat(NamedTuple):
     blocks: int
     target: str | None = None
     entry: Entry | None = None
+
+    @property
+    def reference(self) -> Entry | None:
+        """`entry` if it is a reference."""
+        return self.entry if self.entry is not None and self.entry.kind is Kind.REFERENCE else None
 
 
 def stat_of_upper(status: os.stat_result, target: str | None = None) -> StagedStat:
@@ -59,6 +64,11 @@ def stat_of_upper(status: os.stat_result, target: str | None = None) -> StagedSt
     )
 
 
+def makes_executable(mode: int) -> bool:
+    """True for the permission bits of what a version calls executable."""
+    return bool(mode & stat.S_IXUSR)
+
+
 def mode_of_entry(entry: Entry) -> int:
     """The mode a base entry has in staging: writable, as everything there."""
     if entry.kind is Kind.DIRECTORY:
@@ -72,7 +82,8 @@ def stat_of_entry(entry: Entry, directory_mtime_ns: int, placeholder: os.stat_re
     """Of what still is in the base; `placeholder` is its stand-in in upper, if it was moved."""
     mtime_ns = directory_mtime_ns if entry.kind is Kind.DIRECTORY else entry.mtime_ns
     return StagedStat(
-        entry.kind,
+        # A file like any other: it stays one, and the same inode, when something is written to it.
+        Kind.FILE if entry.kind is Kind.REFERENCE else entry.kind,
         mode_of_entry(entry),
         entry.size,
         mtime_ns,

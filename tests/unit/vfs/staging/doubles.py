@@ -7,10 +7,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from artfs.model.digest import digest_of
-from artfs.model.entry import ChunkRef, Entry, Kind, LeaseId, directory_entry, make_pack_id, symlink_entry, with_parents
+from artfs.model.entry import (
+    ChunkRef,
+    Entry,
+    Kind,
+    LeaseId,
+    Reference,
+    directory_entry,
+    make_pack_id,
+    reference_entry,
+    symlink_entry,
+    with_parents,
+)
 from artfs.model.names import ArtifactName
 from artfs.model.records import VersionRecord, VersionState
 from artfs.vfs.staging.base_version import BaseVersion
@@ -23,12 +34,26 @@ BASE_MTIME_NS = 1_600_000_000_123_456_789
 BASE_TIME = datetime(2021, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
+class Left(NamedTuple):
+    """Content left at a URI; a reference that says its size or does not."""
+
+    data: bytes
+    sized: bool = True
+
+    def entry(self, path: str) -> Entry:
+        return reference_entry(path, Reference(f"s3://bucket/{path}", size=len(self.data) if self.sized else None), BASE_MTIME_NS)
+
+
+BaseFiles = Mapping[str, bytes | str | Left | None]
+
+
 class MemoryTree:
     """A manifest and a reader in one. Content is bytes (a trailing `*` in the path makes it executable), None an empty directory,
-    text a symlink's target."""
+    text a symlink's target. `refusal` is what reading references raises."""
 
-    def __init__(self, files: Mapping[str, bytes | str | None]) -> None:
+    def __init__(self, files: BaseFiles) -> None:
         self.calls: Counter[str] = Counter()
+        self.refusal: Exception | None = None
         self.data: dict[str, bytes] = {}
         entries = []
         for path, content in files.items():
@@ -36,6 +61,9 @@ class MemoryTree:
                 entries.append(directory_entry(path))
             elif isinstance(content, str):
                 entries.append(symlink_entry(path, content, BASE_MTIME_NS))
+            elif isinstance(content, Left):
+                self.data[path] = content.data
+                entries.append(content.entry(path))
             else:
                 name = path.rstrip("*")
                 self.data[name] = content
@@ -60,7 +88,27 @@ class MemoryTree:
 
     def read(self, entry: Entry, offset: int, length: int) -> bytes:
         self.calls["read"] += 1
+        self._check(entry)
         return self.data[entry.path][offset : offset + length]
+
+    def copy_to(self, entry: Entry, file: int, *, is_scratch: bool = False) -> None:
+        assert is_scratch
+        os.write(file, self.read(entry, 0, entry.size))
+
+    def size(self, entry: Entry) -> int:
+        if self.known_size(entry) is None:
+            self._check(entry)
+            self.calls["ask"] += 1
+        return len(self.data[entry.path]) if entry.kind is Kind.REFERENCE else entry.size
+
+    def known_size(self, entry: Entry) -> int | None:
+        if entry.reference is not None and entry.reference.size is None and not self.calls["ask"]:
+            return None
+        return len(self.data[entry.path]) if entry.kind is Kind.REFERENCE else entry.size
+
+    def _check(self, entry: Entry) -> None:
+        if self.refusal is not None and entry.kind is Kind.REFERENCE:
+            raise self.refusal
 
 
 def base_version(tree: MemoryTree) -> BaseVersion:
@@ -84,7 +132,7 @@ def base_version(tree: MemoryTree) -> BaseVersion:
     return BaseVersion(record, tree, tree)
 
 
-def make_directory(folder: Path, files: Mapping[str, bytes | str | None] | None = None, host: Host = HOST) -> StagingDirectory:
+def make_directory(folder: Path, files: BaseFiles | None = None, host: Host = HOST) -> StagingDirectory:
     """A new staging directory in `folder`, over `files` if there are any."""
     (folder / UPPER).mkdir(parents=True)
     (folder / SCRATCH).mkdir()

@@ -238,10 +238,11 @@ def test_many_threads_opening_one_base_file_get_one_file(tmp_path: Path) -> None
     assert list((tmp_path / "s" / "tmp").iterdir()) == []
 
 
-class SlowReader:
+class SlowReader(MemoryTree):
     """Answers when it is told to."""
 
     def __init__(self) -> None:
+        super().__init__(FILES)
         self.asked, self.go = threading.Event(), threading.Event()
 
     def read(self, entry: Entry, offset: int, length: int) -> bytes:

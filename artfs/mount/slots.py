@@ -1,0 +1,90 @@
+"""Slots: how many threads may wait for one home of bytes (the object store, or the server of references) at a time.
+
+Each home has slots of its own, so that one that does not answer takes up its own threads and no others. More requests than slots
+wait for their turn, as long as answers come. Where none has come for a while, many that wait become a danger for others, as the
+kernel lets only so many reads out: all but a few are then refused at once.
+
+Runs on the event loop. `wait_for_turn` may be cancelled at its checkpoints only, and then holds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import trio
+
+from artfs.errors import ArtfsError
+
+
+class HomeSlots:
+    """The slots of one home. `refusal` makes the error for those who are refused, from how many wait and for how many seconds."""
+
+    def __init__(self, most: int, most_waiting: int, stalled_s: float, refusal: Callable[[int, float], ArtfsError]) -> None:
+        self._limiter = trio.CapacityLimiter(most)
+        self._most_waiting = most_waiting
+        self._stalled_s = stalled_s
+        self._refusal = refusal
+        self.waiting = 0
+        #: When something came last, or was asked for while nobody waited.
+        self.last_answer = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody waits, and no thread is out."""
+        return not self.waiting and not self._limiter.borrowed_tokens
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """A request is under way in the block, which may wait for a turn. Raises the refusal."""
+        if not self.waiting:
+            self.last_answer = trio.current_time()
+        self.waiting += 1
+        try:
+            self._check()
+            yield
+        finally:
+            self.waiting -= 1
+
+    def answered(self) -> None:
+        """Something came."""
+        self.last_answer = trio.current_time()
+
+    def _check(self) -> None:
+        quiet_s = trio.current_time() - self.last_answer
+        if self.waiting > self._most_waiting and quiet_s >= self._stalled_s:
+            raise self._refusal(self.waiting - 1, quiet_s)
+
+    async def wait_for_turn(self, borrower: object, scope: trio.CancelScope, deadline_s: float) -> None:
+        """Take a slot. The deadline of the request begins anew with each answer, and when its turn has come."""
+        if self._limiter.available_tokens > 0:
+            self._limiter.acquire_on_behalf_of_nowait(borrower)
+            return
+        while True:
+            with trio.move_on_after(self._stalled_s):
+                await self._limiter.acquire_on_behalf_of(borrower)
+                scope.deadline = max(scope.deadline, trio.current_time() + deadline_s)
+                return
+            self._check()
+            scope.deadline = max(scope.deadline, self.last_answer + deadline_s)
+
+    def give_back(self, borrower: object) -> None:
+        """The thread is through, whoever still waited for it."""
+        self._limiter.release_on_behalf_of(borrower)
+
+
+class Turn:
+    """The turn of one request, as the limiter that trio asks before it starts a thread."""
+
+    __slots__ = ("_deadline_s", "_scope", "_slots")
+
+    def __init__(self, slots: HomeSlots, scope: trio.CancelScope, deadline_s: float) -> None:
+        self._slots = slots
+        self._scope = scope
+        self._deadline_s = deadline_s
+
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
+        await self._slots.wait_for_turn(borrower, self._scope, self._deadline_s)
+
+    def release_on_behalf_of(self, borrower: object) -> None:
+        self._slots.give_back(borrower)
