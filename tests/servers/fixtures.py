@@ -51,7 +51,7 @@ def s3_haproxy(s3_server: SeaweedFs) -> Iterator[HaProxy]:
 
 @pytest.fixture(scope="session")
 def gcs_haproxy(gcs_server: FakeGcs) -> Iterator[HaProxy]:
-    proxy = HaProxy.start(gcs_server.port)
+    proxy = HaProxy.start(gcs_server.port, keep_host=False)
     yield proxy
     proxy.stop()
 

@@ -40,6 +40,7 @@ frontend front
     http-response set-header Connection close if {{ var(txn.cut) -m found }}
     default_backend back
 backend back
+    {host}
     http-reuse always
     server only 127.0.0.1:{backend_port}
 """
@@ -67,13 +68,17 @@ class HaProxy:
         self.endpoint = f"http://127.0.0.1:{port}"
 
     @classmethod
-    def start(cls, backend_port: int) -> HaProxy:
-        """Put a proxy in front of a server of this machine. Fails, and never skips, when haproxy is not installed."""
+    def start(cls, backend_port: int, *, keep_host: bool = True) -> HaProxy:
+        """Put a proxy in front of a server of this machine. Fails, and never skips, when haproxy is not installed.
+
+        `keep_host=False` is for servers that answer to their own address only; signatures of S3 need the host that was asked.
+        """
         haproxy = find_program("haproxy", "apt-get install -y --no-install-recommends haproxy")
         program = Program("haproxy")
         (port,) = free_ports(1)
         lua = Path(__file__).with_suffix(".lua")
-        configuration = _CONFIGURATION.format(folder=program.folder, lua=lua, port=port, backend_port=backend_port)
+        host = "" if keep_host else f"http-request set-header Host 127.0.0.1:{backend_port}"
+        configuration = _CONFIGURATION.format(folder=program.folder, lua=lua, port=port, backend_port=backend_port, host=host)
         (program.folder / "haproxy.cfg").write_text(configuration)
         program.start([haproxy, "-db", "-q", "-f", "haproxy.cfg"], lambda: listens(port))
         return cls(program, port)

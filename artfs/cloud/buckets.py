@@ -1,0 +1,65 @@
+"""What artfs needs of an object store that others have filled: a `BucketClient` for each vendor.
+
+Keys are taken as they are: `//`, `..` and whatever else a key may hold. Nothing is written. The contract suite is
+`tests/unit/cloud/test_bucket_clients.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+
+class ObjectFacts(NamedTuple):
+    """What is known of an object without reading it.
+
+    `etag` is what the server sent, quotes included, None where it sends none. `version_id` is the S3 version id or the generation
+    of GCS; None in a bucket of S3 that keeps no versions. `modified_ns` is the time of the last modification, in nanoseconds since
+    1970.
+    """
+
+    key: str
+    size: int
+    etag: str | None
+    version_id: str | None
+    modified_ns: int
+
+
+class PreconditionFailed(Exception):
+    """The object's ETag is not the one that was asked for; never leaves `references`."""
+
+
+class BucketClient(Protocol):
+    """One vendor's buckets. Any thread; calls block for at most about 45 s, as each is tried again by `retry` alone.
+
+    All raise AccessDenied when the server refuses, TransientError when there is no answer in time or a wrong one, UserError for a
+    name that no bucket can have and for settings that cannot be used, and NotInstalled without the vendor's packages. Messages
+    name the object as a URI. Endpoint and credentials come from where the vendor's own programs find them, when the first call is
+    made; where no credentials are found, buckets are asked for anonymously. After a fork the child goes on with connections of its
+    own.
+    """
+
+    def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
+        """The current object, or the named version of it. Raises NotFound."""
+        ...
+
+    def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
+        """The current objects whose key begins with `prefix`, folder markers included, in key order.
+
+        Lazy: a request for each thousand or so, made when it is needed. Raises NotFound without such a bucket.
+        """
+        ...
+
+    def get(
+        self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
+    ) -> tuple[ObjectFacts, bytes]:
+        """Bytes `offset` to `offset + length`, fewer only where the object ends, and the facts of the object they are from.
+
+        One request, unless nothing lies there: then the facts are asked for. Raises NotFound, and PreconditionFailed when the
+        server finds that the ETag is not `if_match`; a server may ignore `if_match`, so that the facts have to be compared.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; the next call would make new ones."""
+        ...

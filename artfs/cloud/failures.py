@@ -1,0 +1,77 @@
+"""What it means for the user that a bucket did not give what was asked for: one sentence for each kind of failure. Pure
+functions."""
+
+from __future__ import annotations
+
+import re
+
+from artfs.cloud.retry import TRANSIENT_STATUS, TryAgain, retry_after_s
+from artfs.errors import AccessDenied, ArtfsError, NotFound, NotInstalled, TransientError
+
+#: Codes in answers of S3 servers that mean the credentials themselves, not what they allow.
+_NOT_VALID_CREDENTIALS = frozenset(
+    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "ExpiredTokenException"}
+)
+#: Why a connection was not made, in the words of the libraries below.
+_REASONS = (
+    (
+        re.compile(r"(?i)dns error|name or service not known|failed to resolve|nodename nor servname|temporary failure in name"),
+        "its name is not known",
+    ),
+    (re.compile(r"(?i)connection ?refused"), "connection refused"),
+    (re.compile(r"(?i)certificate|ssl|tls|InvalidContentType|InvalidMessage"), "no secure connection can be made"),
+    (re.compile(r"(?i)timed ?out|timeout|elapsed"), "no answer in time"),
+)
+
+
+def reason_of(text: str) -> str:
+    """Why a connection was not made, in few words."""
+    return next((words for pattern, words in _REASONS if pattern.search(text)), "no connection")
+
+
+def first_line(text: str) -> str:
+    """The beginning of a vendor's message, without what it says about itself."""
+    line = (text.strip().splitlines() or ["no reason given"])[0]
+    return line.removeprefix("Generic S3 error: ").removeprefix("Generic GCS error: ")[:200]
+
+
+def denied(uri: str, code: str, *, anonymous: bool, where: str) -> AccessDenied:
+    """`where` says where credentials come from, for those who have to look there."""
+    reason = f" ({code})" if code else ""
+    if anonymous:
+        return AccessDenied(
+            f"{uri} cannot be read{reason}: no credentials were found, so that it was asked for anonymously; give some in {where}"
+        )
+    if code in _NOT_VALID_CREDENTIALS:
+        return AccessDenied(f"{uri} cannot be read: the credentials are not valid{reason}; check those in {where}")
+    return AccessDenied(
+        f"{uri} cannot be read: the credentials do not allow it{reason}; use others, or have them allowed to read it"
+    )
+
+
+def unavailable(uri: str, reason: str) -> TransientError:
+    return TransientError(f"{uri} cannot be read: {reason}; check the address and the network, and try again")
+
+
+def unreachable(uri: str, endpoint: str, reason: str) -> TransientError:
+    return unavailable(uri, f"{endpoint} cannot be reached ({reason})")
+
+
+def no_object(uri: str) -> NotFound:
+    return NotFound(f"there is no {uri}: check the address")
+
+
+def no_bucket(scheme: str, bucket: str) -> NotFound:
+    return NotFound(f"there is no bucket {scheme}://{bucket}: check its name and the endpoint")
+
+
+def not_installed(scheme: str, packages: str, extra: str) -> NotInstalled:
+    return NotInstalled(f"{scheme}:// needs the packages {packages}: pip install 'artfs[{extra}]'")
+
+
+def of_status(uri: str, status: int, code: str, retry_after: str | None = None) -> ArtfsError | TryAgain:
+    """The failure that a status other than 401, 403, 404 and 412 means."""
+    words = f"the server answered {status}" + (f" {code}" if code and code != str(status) else "")
+    if status in TRANSIENT_STATUS:
+        return TryAgain(unavailable(uri, words), retry_after_s(retry_after))
+    return unavailable(uri, words)

@@ -1,0 +1,149 @@
+"""Google Cloud Storage. Listing and facts are those of google-cloud-storage; bytes come by obstore, or by it where obstore cannot.
+
+Settings and credentials are where Google's own programs find them: application default credentials, `STORAGE_EMULATOR_HOST` (then
+nothing is signed). Where there are no credentials, buckets are asked for anonymously. The ETag of a list and that of a read are
+made in different ways by Google: what identifies content is its generation. Any thread; the lock is for opening the session only.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+from artfs.cloud.buckets import ObjectFacts
+from artfs.cloud.failures import denied, unavailable
+from artfs.cloud.gcs_failures import WHERE_CREDENTIALS_ARE, explained
+from artfs.cloud.gcs_session import GcsSession
+from artfs.cloud.object_reads import Elsewhere, ReadAt, Refused, expresses, is_usable, read_range
+from artfs.cloud.retry import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, TryAgain, tried_again
+from artfs.errors import ArtfsError
+
+T = TypeVar("T")
+_TIMEOUT = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+_FIELDS = "items(name,size,etag,generation,timeCreated),nextPageToken"
+
+
+class GcsClient:
+    """A BucketClient; version ids are generations."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session: GcsSession | None = None
+        self._process = 0
+
+    def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
+        session, uri = self._opened(), _uri(bucket, key, version_id)
+        blob = _blob(session, bucket, key, version_id)
+        _asked(session, uri, lambda: blob.reload(timeout=_TIMEOUT, retry=None))
+        return _facts(blob)
+
+    def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
+        session, uri = self._opened(), _uri(bucket, prefix)
+        token: str | None = None
+        while True:
+            found, token = _asked(session, uri, partial(_page, session, bucket, prefix, token))
+            yield from found
+            if not token:
+                return
+
+    def get(
+        self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
+    ) -> tuple[ObjectFacts, bytes]:
+        session = self._opened()
+        at = ReadAt("gs", bucket, key, version_id, if_match, session.endpoint)
+        found = self._read(session, at, offset, length) if length > 0 else None
+        return found or (self.head(bucket, key, version_id), b"")
+
+    def close(self) -> None:
+        with self._lock:
+            if self._session is not None and self._process == os.getpid():
+                self._session.close()
+            self._session = None
+
+    def _opened(self) -> GcsSession:
+        # After a fork the parent's connections are no longer ours alone.
+        if self._session is None or self._process != os.getpid():
+            with self._lock:
+                if self._session is None or self._process != os.getpid():
+                    self._session, self._process = GcsSession(), os.getpid()
+        return self._session
+
+    @staticmethod
+    def _read(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
+        if not expresses(at.key) or not is_usable():
+            return _asked(session, at.uri, partial(_read_by_sdk, session, at, offset, length))
+        _asked(session, at.uri, session.check_credentials)
+        try:
+            return read_range(session.store(at.bucket), at, offset, length)
+        except Elsewhere as failure:
+            raise unavailable(at.uri, f"{session.endpoint} sends elsewhere") from failure
+        except Refused as refusal:
+            raise denied(at.uri, refusal.code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE) from refusal
+
+
+def _asked(session: GcsSession, uri: str, call: Callable[[], T]) -> T:
+    """What the call to the SDK returns, tried again as the policy says, its errors translated."""
+
+    def attempt() -> T:
+        try:
+            return call()
+        except (ArtfsError, TryAgain):
+            raise
+        except Exception as error:
+            raise explained(error, uri, session) from error
+
+    return tried_again(attempt)
+
+
+def _page(session: GcsSession, bucket: str, prefix: str, token: str | None) -> tuple[list[ObjectFacts], str | None]:
+    """A request's worth of current objects, and the token of the next."""
+    listed = session.client.list_blobs(
+        bucket, prefix=prefix or None, page_token=token, fields=_FIELDS, timeout=_TIMEOUT, retry=None
+    )
+    found = [_facts(blob) for blob in next(listed.pages, ())]
+    return found, listed.next_page_token
+
+
+def _read_by_sdk(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
+    """Two requests: unlike obstore, the SDK does not tell whose bytes it has read, so that the generation has to be known
+    before."""
+    from google.api_core.exceptions import RequestRangeNotSatisfiable
+
+    blob = _blob(session, at.bucket, at.key, at.version_id)
+    blob.reload(timeout=_TIMEOUT, retry=None)
+    facts = _facts(blob)
+    if offset >= facts.size:
+        return None
+    pinned = _blob(session, at.bucket, at.key, facts.version_id)
+    last = min(offset + length, facts.size) - 1
+    try:
+        data: bytes = pinned.download_as_bytes(
+            start=offset, end=last, raw_download=True, checksum=None, timeout=_TIMEOUT, retry=None, single_shot_download=True
+        )
+    except RequestRangeNotSatisfiable:
+        return None
+    if len(data) != last + 1 - offset:
+        raise TryAgain(unavailable(at.uri, f"the server sent {len(data)} of {last + 1 - offset} bytes"))
+    return facts, data
+
+
+def _blob(session: GcsSession, bucket: str, key: str, version_id: str | None) -> Any:
+    return session.client.bucket(bucket).blob(key, generation=int(version_id) if version_id else None)
+
+
+def _facts(blob: Any) -> ObjectFacts:
+    made = blob.time_created
+    return ObjectFacts(
+        key=blob.name,
+        size=blob.size or 0,
+        etag=blob.etag,
+        version_id=str(blob.generation) if blob.generation else None,
+        modified_ns=int(made.timestamp()) * 10**9 if made else 0,
+    )
+
+
+def _uri(bucket: str, key: str, version_id: str | None = None) -> str:
+    return f"gs://{bucket}/{key}" + (f"#{version_id}" if version_id else "")

@@ -1,0 +1,46 @@
+"""What an exception of google-cloud-storage means. Pure functions; any thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from artfs.cloud.failures import denied, first_line, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
+from artfs.cloud.gcs_session import GcsSession
+from artfs.cloud.retry import TryAgain
+from artfs.errors import AccessDenied, ArtfsError, UserError
+
+WHERE_CREDENTIALS_ARE = "GOOGLE_APPLICATION_CREDENTIALS, or by `gcloud auth application-default login`"
+
+
+def explained(error: Exception, uri: str, session: GcsSession) -> ArtfsError | TryAgain:
+    """What to raise instead of an exception of the SDK: TryAgain for what may pass. `uri` is what was asked for."""
+    import requests.exceptions
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError, TransportError
+
+    if isinstance(error, GoogleAPICallError):
+        return _of_answer(error, uri, session)
+    if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ConnectTimeout)):
+        return unreachable(uri, session.endpoint, reason_of(str(error)))
+    if isinstance(error, requests.exceptions.ConnectionError) and "establish" in str(error):
+        return TryAgain(unreachable(uri, session.endpoint, reason_of(str(error))))
+    if isinstance(error, (requests.exceptions.RequestException, ConnectionError, TransportError)):
+        return TryAgain(unavailable(uri, f"{session.endpoint} ended the connection too early, or did not answer in time"))
+    if isinstance(error, GoogleAuthError):
+        return AccessDenied(f"{uri} cannot be read: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
+    if isinstance(error, ValueError):
+        return UserError(f"{uri} is no address of an object: {first_line(str(error))}")
+    return unavailable(uri, f"{session.endpoint} did not answer as it should ({first_line(str(error))})")
+
+
+def _of_answer(error: Any, uri: str, session: GcsSession) -> ArtfsError | TryAgain:
+    status = int(error.code or 0)
+    if status == 404:
+        # The answer to a listing names nothing but the bucket; that to a read of an object says which of both is missing.
+        bucket, _, key = uri.removeprefix("gs://").partition("/")
+        missing = "bucket" in str(error.message).partition("for url")[0].lower() or not key
+        return no_bucket("gs", bucket) if missing else no_object(uri)
+    if status in {401, 403}:
+        return denied(uri, str(status), anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE)
+    headers = getattr(error.response, "headers", {})
+    return of_status(uri, status, "", headers.get("retry-after"))

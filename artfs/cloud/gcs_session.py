@@ -1,0 +1,92 @@
+"""How Google Cloud Storage is reached from this process: credentials, the SDK's client, and obstore's view of each bucket.
+
+Any thread; made once under a lock, then only stores of further buckets are added.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from artfs.cloud.failures import not_installed
+from artfs.cloud.retry import obstore_settings
+from artfs.errors import ConfigNotValid
+
+_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
+#: The SDK wants some project, although no request that reads names one.
+_NO_PROJECT = "<none>"
+
+
+class GcsSession:
+    """Raises ConfigNotValid for settings that the SDK cannot use, NotInstalled without it or obstore."""
+
+    def __init__(self) -> None:
+        try:
+            import obstore  # noqa: F401  missing here rather than in the middle of a read
+            from google.auth.credentials import AnonymousCredentials
+            from google.cloud.storage import Client
+        except ImportError as error:
+            raise not_installed("gs", "google-cloud-storage and obstore", "gcs") from error
+        self._lock = threading.Lock()
+        self._stores: dict[str, Any] = {}
+        self._credentials = None if os.environ.get("STORAGE_EMULATOR_HOST") else _find_credentials()
+        try:
+            anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
+            self.client: Any = Client(_NO_PROJECT, self._credentials or anonymous)
+        except ValueError as error:
+            raise ConfigNotValid(f"the settings of Google Cloud cannot be used: {error}") from error
+
+    @property
+    def is_anonymous(self) -> bool:
+        return self._credentials is None
+
+    @property
+    def endpoint(self) -> str:
+        return str(self.client.api_endpoint)
+
+    def check_credentials(self) -> None:
+        """Renew credentials that have ended, in this thread, where the errors can be told from those of the bucket."""
+        if self._credentials is None or self._credentials.valid:
+            return
+        from google.auth.transport.requests import Request
+
+        with self._lock:
+            if not self._credentials.valid:
+                self._credentials.refresh(Request())
+
+    def store(self, bucket: str) -> Any:
+        """obstore's view of the bucket."""
+        with self._lock:
+            if bucket not in self._stores:
+                self._stores[bucket] = self._make_store(bucket)
+            return self._stores[bucket]
+
+    def close(self) -> None:
+        self.client.close()
+
+    def _make_store(self, bucket: str) -> Any:
+        from obstore.auth.google import GoogleCredentialProvider
+        from obstore.store import GCSStore
+
+        config: Any = {"base_url": self.endpoint, "skip_signature": self.is_anonymous}
+        settings = obstore_settings()
+        # Without it Google unpacks what is stored as gzip: other bytes, of another size, than were recorded.
+        settings["client_options"]["default_headers"] = {"accept-encoding": "gzip"}
+        if self._credentials is not None:
+            settings["credential_provider"] = GoogleCredentialProvider(self._credentials)
+        return GCSStore(bucket, config=config, **settings)
+
+
+def _find_credentials() -> Any:
+    """Application default credentials; None where there are none, unless some are named that are not there."""
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        credentials, _ = google.auth.default(scopes=[_SCOPE])
+    except DefaultCredentialsError as error:
+        if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+            raise ConfigNotValid(f"GOOGLE_APPLICATION_CREDENTIALS cannot be used: {error}") from error
+        return None
+    return credentials

@@ -1,0 +1,197 @@
+"""S3 and servers that speak it. Listing, versions and HEAD are boto3's; bytes come by obstore, or by boto3 where obstore cannot.
+
+That is: for keys that obstore does not express, for buckets named by an access point, after a fork, and where a bucket answers with
+redirects. Any thread; the lock is for opening the session only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+from artfs.cloud.buckets import ObjectFacts
+from artfs.cloud.failures import denied, unavailable
+from artfs.cloud.object_reads import Elsewhere, ReadAt, Refused, expresses, is_usable, read_range
+from artfs.cloud.retry import TryAgain, tried_again
+from artfs.cloud.s3_failures import WHERE_CREDENTIALS_ARE, explained
+from artfs.cloud.s3_session import S3Session
+from artfs.errors import ArtfsError
+
+T = TypeVar("T")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+#: Answers to a listing of versions of those who have none, or show them to nobody.
+_NO_LIST_OF_VERSIONS = frozenset({400, 401, 403, 405, 501})
+
+
+class _NoVersions(Exception):
+    """The bucket does not list versions."""
+
+
+class S3Client:
+    """A BucketClient; version ids are those of buckets with versioning."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session: S3Session | None = None
+        self._process = 0
+        #: Buckets that do not list versions, and those that obstore cannot read.
+        self._plainly_listed: set[str] = set()
+        self._redirected: set[str] = set()
+
+    def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
+        session, uri = self._opened(), _uri(bucket, key, version_id)
+        asked = {"Bucket": bucket, "Key": key, **({"VersionId": version_id} if version_id else {})}
+        answer = _asked(session, uri, lambda: session.client.head_object(**asked))
+        return _facts_of_answer(key, answer["ContentLength"], answer)
+
+    def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
+        for facts in self._iter_listed(bucket, prefix):
+            # SeaweedFS gives no ETag for an empty object in a list, so that nothing would pin it.
+            yield self.head(bucket, facts.key) if facts.etag is None and facts.version_id is None else facts
+
+    def get(
+        self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
+    ) -> tuple[ObjectFacts, bytes]:
+        session = self._opened()
+        at = ReadAt("s3", bucket, key, version_id, if_match, session.endpoint)
+        found = self._read(session, at, offset, length) if length > 0 else None
+        return found or (self.head(bucket, key, version_id), b"")
+
+    def close(self) -> None:
+        with self._lock:
+            if self._session is not None and self._process == os.getpid():
+                self._session.close()
+            self._session = None
+
+    def _opened(self) -> S3Session:
+        # After a fork the parent's connections are no longer ours alone.
+        if self._session is None or self._process != os.getpid():
+            with self._lock:
+                if self._session is None or self._process != os.getpid():
+                    self._session, self._process = S3Session(), os.getpid()
+        return self._session
+
+    def _read(self, session: S3Session, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
+        if not expresses(at.key) or ":" in at.bucket or at.bucket in self._redirected or not is_usable():
+            return _read_by_sdk(session, at, offset, length)
+        _asked(session, at.uri, session.check_credentials)
+        try:
+            try:
+                return read_range(session.store(at.bucket), at, offset, length)
+            except Elsewhere:
+                if not _asked(session, at.uri, lambda: session.move(at.bucket)):
+                    raise
+                return read_range(session.store(at.bucket), at, offset, length)
+        except Elsewhere:
+            # boto3 follows redirects, or else says what is wrong.
+            self._redirected.add(at.bucket)
+            return _read_by_sdk(session, at, offset, length)
+        except Refused as refusal:
+            raise denied(at.uri, refusal.code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE) from refusal
+
+    def _iter_listed(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
+        session, uri = self._opened(), _uri(bucket, prefix)
+        token: dict[str, str] | None = {}
+        if bucket not in self._plainly_listed:
+            try:
+                while token is not None:
+                    found, token = _asked(session, uri, partial(_page_of_versions, session, bucket, prefix, token))
+                    yield from found
+                return
+            except _NoVersions:
+                self._plainly_listed.add(bucket)
+        token = {}
+        while token is not None:
+            found, token = _asked(session, uri, partial(_page_of_objects, session, bucket, prefix, token))
+            yield from found
+
+
+def _asked(session: S3Session, uri: str, call: Callable[[], T]) -> T:
+    """What the call to boto3 returns, tried again as the policy says, its errors translated."""
+
+    def attempt() -> T:
+        try:
+            return call()
+        except (ArtfsError, TryAgain, _NoVersions):
+            raise
+        except Exception as error:
+            raise explained(error, uri, session) from error
+
+    return tried_again(attempt)
+
+
+def _page_of_versions(
+    session: S3Session, bucket: str, prefix: str, token: dict[str, str]
+) -> tuple[list[ObjectFacts], dict[str, str] | None]:
+    """A request's worth of current objects with their version ids, and where the next one begins."""
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = session.client.list_object_versions(Bucket=bucket, Prefix=prefix, **token)
+    except ClientError as error:
+        if not token and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in _NO_LIST_OF_VERSIONS:
+            raise _NoVersions from error
+        raise
+    found = [_facts_of_answer(listed["Key"], listed["Size"], listed) for listed in answer.get("Versions", ()) if listed["IsLatest"]]
+    if not answer.get("IsTruncated"):
+        return found, None
+    return found, {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
+
+
+def _page_of_objects(
+    session: S3Session, bucket: str, prefix: str, token: dict[str, str]
+) -> tuple[list[ObjectFacts], dict[str, str] | None]:
+    """The same without version ids."""
+    answer = session.client.list_objects_v2(Bucket=bucket, Prefix=prefix, **token)
+    found = [_facts_of_answer(listed["Key"], listed["Size"], listed) for listed in answer.get("Contents", ())]
+    return found, {"ContinuationToken": answer["NextContinuationToken"]} if answer.get("IsTruncated") else None
+
+
+def _read_by_sdk(session: S3Session, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
+    asked = {"Bucket": at.bucket, "Key": at.key, "Range": f"bytes={offset}-{offset + length - 1}"}
+    asked |= {"VersionId": at.version_id} if at.version_id else {}
+    asked |= {"IfMatch": at.if_match} if at.if_match else {}
+    return _asked(session, at.uri, lambda: _get_object(session, at, asked, offset, length))
+
+
+def _get_object(
+    session: S3Session, at: ReadAt, asked: dict[str, str], offset: int, length: int
+) -> tuple[ObjectFacts, bytes] | None:
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = session.client.get_object(**asked)
+    except ClientError as error:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 416:
+            return None
+        raise
+    with answer["Body"] as body:
+        match = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
+        if match is None or int(match[1]) != offset:
+            raise unavailable(at.uri, "the server does not give the range that it is asked for")
+        size = int(match[3])
+        data: bytes = body.read()
+    if len(data) != min(length, size - offset):
+        raise TryAgain(unavailable(at.uri, f"the server sent {len(data)} of {min(length, size - offset)} bytes"))
+    return _facts_of_answer(at.key, size, answer), data
+
+
+def _facts_of_answer(key: str, size: int, answer: dict[str, Any]) -> ObjectFacts:
+    etag = answer.get("ETag")
+    version_id = answer.get("VersionId")
+    modified = answer.get("LastModified")
+    return ObjectFacts(
+        key=key,
+        size=size,
+        etag=etag if etag and etag.strip('"') else None,
+        version_id=version_id if version_id != "null" else None,
+        modified_ns=int(modified.timestamp()) * 10**9 if modified else 0,
+    )
+
+
+def _uri(bucket: str, key: str, version_id: str | None = None) -> str:
+    return f"s3://{bucket}/{key}" + (f"?versionId={version_id}" if version_id else "")

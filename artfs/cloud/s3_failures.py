@@ -1,0 +1,70 @@
+"""What an exception of botocore means. Pure functions; any thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from artfs.cloud.buckets import PreconditionFailed
+from artfs.cloud.failures import denied, first_line, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
+from artfs.cloud.retry import TryAgain
+from artfs.cloud.s3_session import S3Session
+from artfs.errors import AccessDenied, ArtfsError, UserError
+
+WHERE_CREDENTIALS_ARE = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or in a profile that AWS_PROFILE names"
+
+
+def explained(error: Exception, uri: str, session: S3Session) -> ArtfsError | TryAgain | PreconditionFailed:
+    """What to raise instead: TryAgain for what may pass. `uri` is what was asked for."""
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        return _of_answer(error.response, uri, session)
+    if isinstance(error, exceptions.ParamValidationError):
+        return UserError(f"{uri} is no address of an object: {first_line(str(error).partition(chr(10))[2] or str(error))}")
+    if isinstance(error, exceptions.SSLError):
+        return unreachable(uri, session.endpoint, reason_of(str(error)))
+    if isinstance(error, exceptions.ConnectionError):
+        reason = reason_of(f"{error.kwargs.get('error', '')} {type(error).__name__}")
+        return TryAgain(unreachable(uri, session.endpoint, reason))
+    if isinstance(error, (exceptions.HTTPClientError, exceptions.IncompleteReadError)):
+        return TryAgain(unavailable(uri, f"{session.endpoint} ended the connection too early, or did not answer in time"))
+    if is_about_credentials(error):
+        return AccessDenied(f"{uri} cannot be read: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
+    return unavailable(uri, f"{session.endpoint} did not answer as it should ({first_line(str(error))})")
+
+
+def is_about_credentials(error: Exception) -> bool:
+    from botocore import exceptions
+
+    return isinstance(
+        error,
+        (
+            exceptions.NoCredentialsError,
+            exceptions.PartialCredentialsError,
+            exceptions.CredentialRetrievalError,
+            exceptions.TokenRetrievalError,
+            exceptions.SSOError,
+            exceptions.InvalidConfigError,
+            exceptions.RefreshWithMFAUnsupportedError,
+        ),
+    )
+
+
+def _of_answer(answer: dict[str, Any], uri: str, session: S3Session) -> ArtfsError | TryAgain | PreconditionFailed:
+    about = answer.get("ResponseMetadata", {})
+    headers = about.get("HTTPHeaders", {})
+    status, code = about.get("HTTPStatusCode", 0), str(answer.get("Error", {}).get("Code", ""))
+    if code == "NoSuchBucket":
+        return no_bucket("s3", uri.removeprefix("s3://").partition("/")[0])
+    if status == 404:
+        return no_object(uri)
+    if status == 412:
+        return PreconditionFailed(uri)
+    if status in {401, 403}:
+        return denied(uri, code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE)
+    if status in {301, 307} or code == "AuthorizationHeaderMalformed":
+        region = headers.get("x-amz-bucket-region") or answer.get("Error", {}).get("Region") or "another one"
+        return unavailable(
+            uri, f"the bucket is not in the region that was asked but in {region}: set AWS_DEFAULT_REGION to its region"
+        )
+    return of_status(uri, status, code, headers.get("retry-after"))
