@@ -17,19 +17,19 @@ from artfs.cloud.buckets import ObjectFacts
 from artfs.cloud.failures import denied, unavailable
 from artfs.cloud.gcs_failures import WHERE_CREDENTIALS_ARE, explained
 from artfs.cloud.gcs_session import GcsSession
-from artfs.cloud.object_reads import Elsewhere, ReadAt, Refused, expresses, is_usable, read_range
-from artfs.cloud.retry import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, TryAgain, tried_again
+from artfs.cloud.object_reads import Elsewhere, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
+from artfs.cloud.retry import DEFAULT_POLICY, RetryPolicy, TryAgain
 from artfs.errors import ArtfsError
 
 T = TypeVar("T")
-_TIMEOUT = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
 _FIELDS = "items(name,size,etag,generation,timeCreated),nextPageToken"
 
 
 class GcsClient:
     """A BucketClient; version ids are generations."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: RetryPolicy = DEFAULT_POLICY) -> None:
+        self._policy = policy
         self._lock = threading.Lock()
         self._session: GcsSession | None = None
         self._process = 0
@@ -37,7 +37,7 @@ class GcsClient:
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
         session, uri = self._opened(), _uri(bucket, key, version_id)
         blob = _blob(session, bucket, key, version_id)
-        _asked(session, uri, lambda: blob.reload(timeout=_TIMEOUT, retry=None))
+        _asked(session, uri, lambda: blob.reload(timeout=session.timeout, retry=None))
         return _facts(blob)
 
     def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
@@ -68,16 +68,19 @@ class GcsClient:
         if self._session is None or self._process != os.getpid():
             with self._lock:
                 if self._session is None or self._process != os.getpid():
-                    self._session, self._process = GcsSession(), os.getpid()
+                    self._session, self._process = GcsSession(self._policy), os.getpid()
         return self._session
 
     @staticmethod
     def _read(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
+        by_sdk = partial(_read_by_sdk, session, at, offset, length)
         if not expresses(at.key) or not is_usable():
-            return _asked(session, at.uri, partial(_read_by_sdk, session, at, offset, length))
+            return _asked(session, at.uri, by_sdk)
         _asked(session, at.uri, session.check_credentials)
         try:
             return read_range(session.store(at.bucket), at, offset, length)
+        except Overloaded:
+            return _asked(session, at.uri, by_sdk)
         except Elsewhere as failure:
             raise unavailable(at.uri, f"{session.endpoint} sends elsewhere") from failure
         except Refused as refusal:
@@ -95,13 +98,13 @@ def _asked(session: GcsSession, uri: str, call: Callable[[], T]) -> T:
         except Exception as error:
             raise explained(error, uri, session) from error
 
-    return tried_again(attempt)
+    return session.policy.run(attempt)
 
 
 def _page(session: GcsSession, bucket: str, prefix: str, token: str | None) -> tuple[list[ObjectFacts], str | None]:
     """A request's worth of current objects, and the token of the next."""
     listed = session.client.list_blobs(
-        bucket, prefix=prefix or None, page_token=token, fields=_FIELDS, timeout=_TIMEOUT, retry=None
+        bucket, prefix=prefix or None, page_token=token, fields=_FIELDS, timeout=session.timeout, retry=None
     )
     found = [_facts(blob) for blob in next(listed.pages, ())]
     return found, listed.next_page_token
@@ -113,7 +116,7 @@ def _read_by_sdk(session: GcsSession, at: ReadAt, offset: int, length: int) -> t
     from google.api_core.exceptions import RequestRangeNotSatisfiable
 
     blob = _blob(session, at.bucket, at.key, at.version_id)
-    blob.reload(timeout=_TIMEOUT, retry=None)
+    blob.reload(timeout=session.timeout, retry=None)
     facts = _facts(blob)
     if offset >= facts.size:
         return None
@@ -121,7 +124,7 @@ def _read_by_sdk(session: GcsSession, at: ReadAt, offset: int, length: int) -> t
     last = min(offset + length, facts.size) - 1
     try:
         data: bytes = pinned.download_as_bytes(
-            start=offset, end=last, raw_download=True, checksum=None, timeout=_TIMEOUT, retry=None, single_shot_download=True
+            start=offset, end=last, raw_download=True, checksum=None, timeout=session.timeout, retry=None, single_shot_download=True
         )
     except RequestRangeNotSatisfiable:
         return None

@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from artfs.cloud.failures import not_installed
-from artfs.cloud.retry import obstore_settings
+from artfs.cloud.retry import RetryPolicy
 from artfs.errors import ConfigNotValid
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
@@ -21,19 +21,23 @@ _NO_PROJECT = "<none>"
 class GcsSession:
     """Raises ConfigNotValid for settings that the SDK cannot use, NotInstalled without it or obstore."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: RetryPolicy) -> None:
         try:
             import obstore  # noqa: F401  missing here rather than in the middle of a read
             from google.auth.credentials import AnonymousCredentials
             from google.cloud.storage import Client
         except ImportError as error:
             raise not_installed("gs", "google-cloud-storage and obstore", "gcs") from error
+        self.policy = policy
+        self.timeout = (policy.connect_timeout_s, policy.read_timeout_s)
         self._lock = threading.Lock()
         self._stores: dict[str, Any] = {}
         self._credentials = None if os.environ.get("STORAGE_EMULATOR_HOST") else _find_credentials()
         try:
             anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
             self.client: Any = Client(_NO_PROJECT, self._credentials or anonymous)
+            # Else it asks for each bucket once more, in the background, to label traces that nobody has asked for.
+            self.client._bucket_metadata_cache = None  # noqa: SLF001
         except ValueError as error:
             raise ConfigNotValid(f"the settings of Google Cloud cannot be used: {error}") from error
 
@@ -70,7 +74,7 @@ class GcsSession:
         from obstore.store import GCSStore
 
         config: Any = {"base_url": self.endpoint, "skip_signature": self.is_anonymous}
-        settings = obstore_settings()
+        settings = self.policy.obstore_settings()
         # Without it Google unpacks what is stored as gzip: other bytes, of another size, than were recorded.
         settings["client_options"]["default_headers"] = {"accept-encoding": "gzip"}
         if self._credentials is not None:

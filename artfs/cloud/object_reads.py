@@ -37,6 +37,10 @@ class Elsewhere(Exception):
     """The bucket is not in the region that was asked."""
 
 
+class Overloaded(Exception):
+    """The server asks for patience, however often obstore has tried; for how long is in a header that obstore does not show."""
+
+
 class ReadAt(NamedTuple):
     """What to read, and how messages name it."""
 
@@ -65,7 +69,7 @@ def is_usable() -> bool:
 def read_range(store: Any, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
     """The bytes and the facts that came with them; None where nothing lies at `offset`.
 
-    Raises NotFound, PreconditionFailed, Refused, Elsewhere, and TransientError after obstore has tried again.
+    Raises NotFound, PreconditionFailed, Refused, Elsewhere, and, after obstore has tried again, Overloaded and TransientError.
     """
     import obstore
 
@@ -108,6 +112,8 @@ def _explained(error: Exception, status: int, text: str, at: ReadAt) -> Exceptio
         return Refused(code or str(status))
     if "redirect without LOCATION" in text or status in {301, 307} or code == "AuthorizationHeaderMalformed":
         return Elsewhere(at.uri)
+    if status in {429, 503}:
+        return Overloaded(at.uri)
     if status:
         failure = of_status(at.uri, status, code)
         return failure.error if isinstance(failure, TryAgain) else failure

@@ -1,9 +1,8 @@
 """The one retry policy for buckets: what is tried again, how often, and how long a whole call may take.
 
-The mount gives up on a read after 60 s, so that a call has to end before, with an error that says why: no attempt begins later
-than 20 s after the first, and none lasts longer than 20 s. SDKs are told to try once, and `tried_again` does the rest; obstore
-does not show headers and resumes a body where it was cut, so that it retries itself, within the same bounds (`obstore_settings`).
-Pure but for waiting; any thread.
+The mount gives up on a read after 60 s, so that a call has to end before, with an error that says why. SDKs are told to try once,
+and `RetryPolicy.run` does the rest. obstore resumes a body where it was cut, so that it retries itself, within the same bounds; it
+does not see a Retry-After, so that an SDK goes on where a server asks for patience. Any thread: a policy is a value.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -18,15 +18,6 @@ from artfs.errors import ArtfsError, TransientError
 
 T = TypeVar("T")
 
-ATTEMPTS = 4
-LAST_START_S = 20.0
-CONNECT_TIMEOUT_S = 5.0
-#: Longest silence of a server from which bytes are expected.
-READ_TIMEOUT_S = 15.0
-#: Longest time for one attempt of obstore, body included.
-ATTEMPT_TIMEOUT_S = 20.0
-_FIRST_WAIT_S = 0.2
-_LONGEST_WAIT_S = 5.0
 #: Answers that may be others when asked again. 409 and the like are none: nothing is written.
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -40,27 +31,69 @@ class TryAgain(Exception):
         self.retry_after_s = retry_after_s
 
 
-def tried_again(attempt: Callable[[], T]) -> T:
-    """What `attempt` returns, called again while it raises TryAgain and there is time."""
-    started = time.monotonic()
-    for number in range(1, ATTEMPTS + 1):
-        try:
-            return attempt()
-        except TryAgain as failure:
-            wait_s = _wait_s(number, failure.retry_after_s)
-            if failure.retry_after_s is not None and failure.retry_after_s > LAST_START_S:
-                asked = f"{failure.error}; the server asked to be left alone for {failure.retry_after_s:.0f} seconds"
-                raise TransientError(asked) from failure
-            if number == ATTEMPTS or time.monotonic() - started + wait_s > LAST_START_S:
-                raise failure.error from failure
-            time.sleep(wait_s)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """No attempt begins later than `last_start_s` after the first, and none of obstore's lasts longer than `attempt_timeout_s`.
+
+    `read_timeout_s` is the longest silence of a server from which bytes are expected.
+    """
+
+    attempts: int = 4
+    last_start_s: float = 20.0
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 15.0
+    attempt_timeout_s: float = 20.0
+    first_wait_s: float = 0.2
+    longest_wait_s: float = 5.0
+
+    @property
+    def longest_s(self) -> float:
+        """The longest that a call takes."""
+        return self.last_start_s + max(self.attempt_timeout_s, self.connect_timeout_s + self.read_timeout_s)
+
+    def run(self, attempt: Callable[[], T]) -> T:
+        """What `attempt` returns, called again while it raises TryAgain and there is time."""
+        started = time.monotonic()
+        for number in range(1, self.attempts + 1):
+            try:
+                return attempt()
+            except TryAgain as failure:
+                wait_s = self._wait_s(number, failure.retry_after_s)
+                if failure.retry_after_s is not None and failure.retry_after_s > self.last_start_s:
+                    asked = f"{failure.error}; the server asks to be left alone for {failure.retry_after_s:.0f} seconds"
+                    raise TransientError(asked) from failure
+                if number == self.attempts or time.monotonic() - started + wait_s > self.last_start_s:
+                    raise failure.error from failure
+                time.sleep(wait_s)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def obstore_settings(self) -> dict[str, Any]:
+        """The same, as the arguments of an obstore store."""
+        return {
+            "client_options": {
+                "allow_http": True,
+                "connect_timeout": timedelta(seconds=self.connect_timeout_s),
+                "read_timeout": timedelta(seconds=self.read_timeout_s),
+                "timeout": timedelta(seconds=self.attempt_timeout_s),
+            },
+            "retry_config": {
+                "max_retries": self.attempts - 1,
+                "retry_timeout": timedelta(seconds=self.last_start_s),
+                "backoff": {
+                    "init_backoff": timedelta(seconds=self.first_wait_s),
+                    "max_backoff": timedelta(seconds=self.longest_wait_s),
+                    "base": 2,
+                },
+            },
+        }
+
+    def _wait_s(self, number: int, retry_after_s: float | None) -> float:
+        # Half of it is left to chance, so that many who were refused at once do not come back at once.
+        backoff: float = min(self.longest_wait_s, self.first_wait_s * 2 ** (number - 1))
+        return max(backoff * random.uniform(0.5, 1), retry_after_s or 0)  # noqa: S311  no secret
 
 
-def _wait_s(number: int, retry_after_s: float | None) -> float:
-    # Half of it is left to chance, so that many who were refused at once do not come back at once.
-    backoff: float = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (number - 1)) * random.uniform(0.5, 1)  # noqa: S311  no secret
-    return max(backoff, retry_after_s or 0)
+DEFAULT_POLICY = RetryPolicy()
 
 
 def retry_after_s(header: str | None) -> float | None:
@@ -70,24 +103,3 @@ def retry_after_s(header: str | None) -> float | None:
     except ValueError:
         return None
     return seconds if seconds is not None and 0 <= seconds < float("inf") else None
-
-
-def obstore_settings() -> dict[str, Any]:
-    """The same policy, as the arguments of an obstore store."""
-    return {
-        "client_options": {
-            "allow_http": True,
-            "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT_S),
-            "read_timeout": timedelta(seconds=READ_TIMEOUT_S),
-            "timeout": timedelta(seconds=ATTEMPT_TIMEOUT_S),
-        },
-        "retry_config": {
-            "max_retries": ATTEMPTS - 1,
-            "retry_timeout": timedelta(seconds=LAST_START_S),
-            "backoff": {
-                "init_backoff": timedelta(seconds=_FIRST_WAIT_S),
-                "max_backoff": timedelta(seconds=_LONGEST_WAIT_S),
-                "base": 2,
-            },
-        },
-    }

@@ -1,7 +1,7 @@
 """S3 and servers that speak it. Listing, versions and HEAD are boto3's; bytes come by obstore, or by boto3 where obstore cannot.
 
-That is: for keys that obstore does not express, for buckets named by an access point, after a fork, and where a bucket answers with
-redirects. Any thread; the lock is for opening the session only.
+That is: for keys that obstore does not express, for buckets named by an access point, after a fork, and where a server redirects or
+asks for patience. Any thread; the lock is for opening the session only.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from artfs.cloud.buckets import ObjectFacts
 from artfs.cloud.failures import denied, unavailable
-from artfs.cloud.object_reads import Elsewhere, ReadAt, Refused, expresses, is_usable, read_range
-from artfs.cloud.retry import TryAgain, tried_again
+from artfs.cloud.object_reads import Elsewhere, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
+from artfs.cloud.retry import DEFAULT_POLICY, RetryPolicy, TryAgain
 from artfs.cloud.s3_failures import WHERE_CREDENTIALS_ARE, explained
 from artfs.cloud.s3_session import S3Session
 from artfs.errors import ArtfsError
@@ -34,7 +34,8 @@ class _NoVersions(Exception):
 class S3Client:
     """A BucketClient; version ids are those of buckets with versioning."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: RetryPolicy = DEFAULT_POLICY) -> None:
+        self._policy = policy
         self._lock = threading.Lock()
         self._session: S3Session | None = None
         self._process = 0
@@ -72,7 +73,7 @@ class S3Client:
         if self._session is None or self._process != os.getpid():
             with self._lock:
                 if self._session is None or self._process != os.getpid():
-                    self._session, self._process = S3Session(), os.getpid()
+                    self._session, self._process = S3Session(self._policy), os.getpid()
         return self._session
 
     def _read(self, session: S3Session, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
@@ -86,6 +87,8 @@ class S3Client:
                 if not _asked(session, at.uri, lambda: session.move(at.bucket)):
                     raise
                 return read_range(session.store(at.bucket), at, offset, length)
+        except Overloaded:
+            return _read_by_sdk(session, at, offset, length)
         except Elsewhere:
             # boto3 follows redirects, or else says what is wrong.
             self._redirected.add(at.bucket)
@@ -121,7 +124,7 @@ def _asked(session: S3Session, uri: str, call: Callable[[], T]) -> T:
         except Exception as error:
             raise explained(error, uri, session) from error
 
-    return tried_again(attempt)
+    return session.policy.run(attempt)
 
 
 def _page_of_versions(

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from artfs.cloud.failures import not_installed
-from artfs.cloud.retry import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, obstore_settings
+from artfs.cloud.retry import RetryPolicy
 from artfs.errors import ConfigNotValid
 
 #: boto3 hands out credentials that are good for ten minutes at least, so that they are asked for again before.
@@ -27,7 +27,7 @@ _DEFAULT_REGION = "us-east-1"
 class S3Session:
     """Raises ConfigNotValid for settings that boto3 cannot use, NotInstalled without boto3 or obstore."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: RetryPolicy) -> None:
         try:
             import boto3
             import botocore.exceptions
@@ -35,6 +35,7 @@ class S3Session:
             import obstore  # noqa: F401  missing here rather than in the middle of a read
         except ImportError as error:
             raise not_installed("s3", "boto3 and obstore", "s3") from error
+        self.policy = policy
         self._lock = threading.Lock()
         self._stores: dict[str, Any] = {}
         self._regions: dict[str, str] = {}
@@ -100,8 +101,8 @@ class S3Session:
         from botocore.config import Config
 
         config = Config(
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
+            connect_timeout=self.policy.connect_timeout_s,
+            read_timeout=self.policy.read_timeout_s,
             retries={"total_max_attempts": 1, "mode": "standard"},
             max_pool_connections=_CONNECTIONS,
             # Not every server that speaks S3 knows the checksums that boto3 would add.
@@ -132,7 +133,7 @@ class S3Session:
         }
         if "AWS_ENDPOINT_URL_S3" in os.environ:  # obstore prefers it to what it is told
             config["aws_endpoint_url_s3"] = endpoint
-        settings = obstore_settings()
+        settings = self.policy.obstore_settings()
         if bundle := self._core.get_config_variable("ca_bundle"):
             settings["client_options"]["root_certificate"] = Path(bundle).expanduser().read_bytes()
         if not self.is_anonymous:
