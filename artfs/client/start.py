@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Any, cast
 
 from artfs.client.artifact import Artifact
@@ -12,7 +11,7 @@ from artfs.client.run_config import as_config
 from artfs.client.session import SESSION
 from artfs.config import Config, load_config
 from artfs.errors import NotFound, UserError
-from artfs.model.records import RunRecord, RunState
+from artfs.model.records import RunRecord
 
 #: Keywords of existing scripts that say nothing about artifacts. Others are refused, as a misspelled one would go unnoticed.
 _WITHOUT_EFFECT = frozenset(
@@ -56,9 +55,10 @@ def init(
     """Begin a run: a step of a pipeline that logs and uses artifacts. Use it in a `with` block, or end it with `finish()`.
 
     `entity` and `project` default to the settings (`ARTFS_ENTITY`, `ARTFS_PROJECT`), `id` to `ARTFS_RUN_ID` or a new one; a run
-    with a known id is gone on with, unless `resume="never"`. `config` is a dict or a namespace. A run that this thread began
-    before is finished first, unless `reinit` is `"return_previous"` or `"create_new"`. `mode` may be `online`, `offline` or
-    `shared`, which are the same here. `notes`, `tags`, `dir`, `settings` and the like of existing scripts have no effect.
+    with a known id is gone on with (in `group`, if given), unless `resume="never"`. `config` is a dict or a namespace. A run that
+    this thread began before is finished first, unless `reinit` is `"return_previous"` or `"create_new"`. `mode` may be `online`,
+    `offline` or `shared`, which are the same here. `notes`, `tags`, `dir`, `settings` and the like of existing scripts have no
+    effect.
 
     Raises UserError (a ValueError) for what cannot be, TypeError for a keyword that is not known.
 
@@ -80,7 +80,7 @@ def init(
     settings = load_config({"entity": entity, "project": project, "run_id": id})
     if previous is not None and reinit != _CREATE_NEW:
         previous.finish()
-    record = _find_run(settings, resume) or SESSION.repository(settings).registry.runs.create(
+    record = _find_run(settings, resume, group) or SESSION.repository(settings).registry.runs.create(
         settings.entity, settings.project, name=name, job_type=job_type, group=group, config=stored, run_id=settings.run_id
     )
     run = Run(settings, record, {**record.config, **stored})
@@ -159,7 +159,7 @@ def _check_reinit(reinit: bool | str | None) -> None:
         raise UserError(f"reinit={reinit!r} is not possible: use 'finish_previous', 'return_previous' or 'create_new'")
 
 
-def _find_run(settings: Config, resume: bool | str | None) -> RunRecord | None:
+def _find_run(settings: Config, resume: bool | str | None, group: str | None) -> RunRecord | None:
     """The run with the id of the settings, if there is one."""
     if settings.run_id is None:
         if resume == "must":
@@ -175,5 +175,4 @@ def _find_run(settings: Config, resume: bool | str | None) -> RunRecord | None:
         raise UserError(f"there is a run {settings.run_id!r} already: choose another id, or leave out resume='never'")
     if (record.entity, record.project) != (settings.entity, settings.project):
         raise UserError(f"the run {record.id!r} belongs to {record.entity}/{record.project}: choose another id, or that project")
-    SESSION.repository(settings).registry.runs.finish(record.id, RunState.RUNNING)
-    return replace(record, state=RunState.RUNNING)
+    return SESSION.repository(settings).registry.runs.resume(record.id, group=group)

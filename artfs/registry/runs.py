@@ -73,6 +73,18 @@ class Runs:
 
         self._database.write(work)
 
+    def resume(self, run_id: str, *, group: str | None = None) -> RunRecord:
+        """The run goes on, in another group if one is given; as it is from now on."""
+
+        def work(connection: Connection) -> RunRecord:
+            changes: dict[str, Any] = {"state": RunState.RUNNING.value, "finished_at": None}
+            if group is not None:
+                changes["group_name"] = group
+            connection.execute(update(runs).where(runs.c.id == require_run(connection, run_id)).values(changes))
+            return select_runs(connection, runs.c.run == run_id)[0]
+
+        return self._database.write(work)
+
     def get(self, run_id: str) -> RunRecord:
         def work(connection: Connection) -> RunRecord:
             found = select_runs(connection, runs.c.run == run_id)

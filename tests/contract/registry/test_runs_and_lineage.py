@@ -32,6 +32,17 @@ def test_run_id_is_taken_once(registry: Registry) -> None:
     assert registry.runs.get("abc").job_type == "first"
 
 
+def test_run_goes_on_in_the_group_that_is_given(registry: Registry) -> None:
+    registry.runs.create("team", "demo", run_id="abc", group="one")
+    registry.runs.finish("abc", RunState.FAILED)
+    resumed = registry.runs.resume("abc")
+    assert (resumed.state, resumed.finished_at, resumed.group) == (RunState.RUNNING, None, "one")
+    assert registry.runs.resume("abc", group="two") == registry.runs.get("abc")
+    assert registry.runs.get("abc").group == "two"
+    with pytest.raises(NotFound, match="'abd'"):
+        registry.runs.resume("abd")
+
+
 @pytest.mark.parametrize("run_id", ["", ".", "..", "a/b", "a b", "ä", "x" * 129, "a\n"])
 def test_run_id_that_is_no_path_name_is_refused(registry: Registry, run_id: str) -> None:
     with pytest.raises(NameNotValid):
