@@ -65,8 +65,8 @@ class HttpClient:
         self._environment = HttpEnvironment(environ)
         self._backoff_s = backoff_s
         self._budget_s = budget_s
-        #: By process and proxy: after a fork the child must not talk into the connections of its parent.
-        self._pools: dict[tuple[int, str | None], urllib3.PoolManager] = {}
+        #: By process, scheme and proxy: after a fork the child must not talk into the connections of its parent.
+        self._pools: dict[tuple[int, str, str | None], urllib3.PoolManager] = {}
         self._closed = threading.Event()
 
     def head(self, uri: str) -> HttpAnswer | None:
@@ -102,7 +102,7 @@ class HttpClient:
     def close(self) -> None:
         """Close idle connections and end all waiting."""
         self._closed.set()
-        for (process, _), pool in list(self._pools.items()):
+        for (process, *_), pool in list(self._pools.items()):
             if process == os.getpid():
                 pool.clear()
 
@@ -204,13 +204,14 @@ class HttpClient:
         return response
 
     def _pool(self, scheme: str, host: str) -> urllib3.PoolManager:
-        key = os.getpid(), self._environment.proxy_for(scheme, host)
+        key = os.getpid(), scheme, self._environment.proxy_for(scheme, host)
         pool = self._pools.get(key)
         # No lock, as a fork may leave it held for ever: of two that are opened at once one is kept.
-        return self._pools.setdefault(key, self._open_pool(key[1])) if pool is None else pool
+        return self._pools.setdefault(key, self._open_pool(scheme, key[2])) if pool is None else pool
 
-    def _open_pool(self, proxy: str | None) -> urllib3.PoolManager:
-        context = self._environment.ssl_context()
+    def _open_pool(self, scheme: str, proxy: str | None) -> urllib3.PoolManager:
+        # Reading the certificates takes 30 ms.
+        context = self._environment.ssl_context() if "https" in {scheme, (proxy or "").partition(":")[0]} else None
         if proxy is None:
             return urllib3.PoolManager(maxsize=_CONNECTIONS_PER_HOST, ssl_context=context)
         if proxy.startswith("socks"):

@@ -18,7 +18,7 @@ from artfs.cloud.http_errors import ended_early
 from artfs.errors import NotFound, ReferenceUnavailable
 from artfs.model.digest import Digester, format_digest
 from artfs.model.entry import Reference
-from artfs.references.changed import DIGEST_PREFIX, is_weak, recorded_digest, reference_changed, same_etag
+from artfs.references.changed import DIGEST_PREFIX, is_recorded, is_weak, recorded_digest, reference_changed, same_etag
 from artfs.references.protocol import Fetched, Found
 from artfs.references.uri import basename_of, origin_of, shown_uri
 
@@ -50,6 +50,8 @@ class HttpHome:
                 return self._fetch_whole(reference)
             return self._fetch_range(reference, offset, length)
         except NotFound as error:
+            if not is_recorded(reference):
+                raise
             raise reference_changed(reference, "nothing") from error
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 from artfs.errors import AccessDenied, ArtfsError, NotFound, ReferenceUnavailable, UserError
 from artfs.model.digest import Digester, format_digest
 from artfs.model.entry import Reference
-from artfs.references.changed import DIGEST_PREFIX, recorded_digest, reference_changed
+from artfs.references.changed import DIGEST_PREFIX, is_recorded, recorded_digest, reference_changed
 from artfs.references.protocol import Fetched, Found
 from artfs.references.verified_files import FileStamp, VerifiedFiles, stamp_file
 from artfs.references.walk import iter_files
@@ -60,6 +60,8 @@ class LocalFiles:
         try:
             file = _Opened(reference.uri)
         except NotFound as error:
+            if not is_recorded(reference):
+                raise
             raise reference_changed(reference, "nothing") from error
         try:
             kept = self._verify(file, reference, offset, length)

@@ -62,7 +62,7 @@ class Home(Protocol):
         Pinned (I9): by version id where one is recorded, else by the recorded ETag or digest. Raises ReferenceChanged as soon as it
         is known that the content is another one or gone: before the first byte, or instead of the last one where only the digest of
         the whole can tell (then `start` is 0, and nobody may use a byte before the end). A reference without ETag and version id is
-        served as it is. A body that ends early is ReferenceUnavailable, never short bytes.
+        served as it is; NotFound where there is nothing. A body that ends early is ReferenceUnavailable, never short bytes.
         """
         ...
 

@@ -51,6 +51,10 @@ class References:
             return [reference_entry(name_for(uri, name), Reference(uri), time.time_ns())]
         return name_found(uri, home.expand(uri), name=name, max_objects=max_objects, on_progress=on_progress)
 
+    def can_fetch(self, uri: str) -> bool:
+        """True if the scheme of `uri` is one that artfs knows; others are only recorded."""
+        return scheme_of(uri) in self._homes
+
     def look(self, reference: Reference) -> Reference:
         """The reference as it would be recorded now. Raises NotFound when there is nothing (any more), and as `find` does."""
         return self._home(reference).look(reference)
@@ -63,9 +67,9 @@ class References:
         try:
             found = self.look(reference)
         except NotFound as error:
-            if is_recorded(reference):
-                raise reference_changed(reference, "nothing") from error
-            raise
+            if not is_recorded(reference):
+                raise
+            raise reference_changed(reference, self._now(reference)) from error
         if not is_same(reference, found):
             raise reference_changed(reference, found)
 
@@ -76,6 +80,13 @@ class References:
     def close(self) -> None:
         for home in set(self._homes.values()):
             home.close()
+
+    def _now(self, reference: Reference) -> Reference | str:
+        """What is there instead of what is gone: of a version, the one that took its place."""
+        try:
+            return "nothing" if reference.version_id is None else self.look(Reference(reference.uri))
+        except NotFound:
+            return "nothing"
 
     def _home(self, reference: Reference) -> Home:
         home = self._homes.get(scheme_of(reference.uri))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,33 @@ BUCKETS = ["s3 with versions", "s3", "gs"]
 PLACES = ["file", *WEB, *BUCKETS]
 
 
-@pytest.fixture
-def references(tmp_path: Path) -> Iterator[References]:
-    opened = open_references(tmp_path / "cache")
+@pytest.fixture(scope="session")
+def references(tmp_path_factory: pytest.TempPathFactory) -> Iterator[References]:
+    """One for all tests: a client of S3 takes half a second to make."""
+    opened = open_references(tmp_path_factory.mktemp("cache"))
     yield opened
     opened.close()
+
+
+class S3Buckets:
+    """One bucket with versions and one without: making one takes SeaweedFS a second, and it has room for a few."""
+
+    def __init__(self, server: SeaweedFs) -> None:
+        self.client = server.client()
+        self._names = {versioned: server.create_bucket(versioned=versioned) for versioned in (True, False)}
+
+    def place(self, *, versioned: bool) -> S3Place:
+        return S3Place(self.client, self._names[versioned], versioned=versioned)
+
+
+@pytest.fixture(scope="session")
+def s3_buckets(s3_server: SeaweedFs) -> S3Buckets:
+    return S3Buckets(s3_server)
+
+
+@pytest.fixture(scope="session")
+def gcs_bucket(gcs_server: FakeGcs) -> Any:
+    return gcs_server.client().bucket(gcs_server.create_bucket())
 
 
 @pytest.fixture(params=PLACES)
@@ -48,10 +71,11 @@ def make_place(kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkey
     if kind == "gs":
         gcs: FakeGcs = request.getfixturevalue("gcs_server")
         _set_environ(gcs.environ, monkeypatch)
-        return GcsPlace(gcs)
+        return GcsPlace(request.getfixturevalue("gcs_bucket"))
     s3: SeaweedFs = request.getfixturevalue("s3_server")
     _set_environ(s3.environ, monkeypatch)
-    return S3Place(s3, versioned=kind == "s3 with versions")
+    buckets: S3Buckets = request.getfixturevalue("s3_buckets")
+    return buckets.place(versioned=kind == "s3 with versions")
 
 
 def _set_environ(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

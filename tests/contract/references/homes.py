@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from artfs.model.entry import Reference
 from artfs.references.protocol import Fetched
 from artfs.references.references import References
-from tests.servers.fake_gcs import FakeGcs
 from tests.servers.nginx import Nginx
-from tests.servers.seaweedfs import SeaweedFs
+
+_NUMBERS = itertools.count()
 
 
 class Place(Protocol):
@@ -38,12 +38,11 @@ class WebPlace:
 
     keeps_versions = False
     expands = False
-    _folders = itertools.count()
 
     def __init__(self, server: Nginx, way: str = "") -> None:
         self._server = server
         self._way = way
-        self._folder = f"place-{next(self._folders)}"
+        self._folder = f"place-{next(_NUMBERS)}"
 
     def put(self, key: str, data: bytes) -> str:
         self._server.put(f"{self._folder}/{key}", data)
@@ -79,44 +78,46 @@ class FolderPlace:
 
 
 class S3Place:
-    """A bucket of SeaweedFS."""
+    """A prefix of a bucket of SeaweedFS."""
 
     expands = True
 
-    def __init__(self, server: SeaweedFs, *, versioned: bool) -> None:
+    def __init__(self, client: Any, bucket: str, *, versioned: bool) -> None:
         self.keeps_versions = versioned
-        self._client = server.client()
-        self._bucket = server.create_bucket(versioned=versioned)
+        self._client = client
+        self._bucket = bucket
+        self._folder = f"place-{next(_NUMBERS)}"
 
     def put(self, key: str, data: bytes) -> str:
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=data)
+        self._client.put_object(Bucket=self._bucket, Key=f"{self._folder}/{key}", Body=data)
         return self.uri_of(key)
 
     def delete(self, key: str) -> None:
-        self._client.delete_object(Bucket=self._bucket, Key=key)
+        self._client.delete_object(Bucket=self._bucket, Key=f"{self._folder}/{key}")
 
     def uri_of(self, key: str) -> str:
-        return f"s3://{self._bucket}/{key}"
+        return f"s3://{self._bucket}/{self._folder}/{key}"
 
 
 class GcsPlace:
-    """A bucket of fake-gcs-server that keeps no old generations."""
+    """A prefix of a bucket of fake-gcs-server that keeps no old generations."""
 
     keeps_versions = False
     expands = True
 
-    def __init__(self, server: FakeGcs) -> None:
-        self._bucket = server.client().bucket(server.create_bucket())
+    def __init__(self, bucket: Any) -> None:
+        self._bucket = bucket
+        self._folder = f"place-{next(_NUMBERS)}"
 
     def put(self, key: str, data: bytes) -> str:
-        self._bucket.blob(key).upload_from_string(data, content_type="application/octet-stream")
+        self._bucket.blob(f"{self._folder}/{key}").upload_from_string(data, content_type="application/octet-stream")
         return self.uri_of(key)
 
     def delete(self, key: str) -> None:
-        self._bucket.blob(key).delete()
+        self._bucket.blob(f"{self._folder}/{key}").delete()
 
     def uri_of(self, key: str) -> str:
-        return f"gs://{self._bucket.name}/{key}"
+        return f"gs://{self._bucket.name}/{self._folder}/{key}"
 
 
 def only_reference(references: References, uri: str) -> Reference:

@@ -42,7 +42,7 @@ def test_the_name_given_is_the_folder_they_go_into(references: References, folde
     ]
 
 
-def test_all_of_it_is_the_whole_bucket(references: References, folder: Place) -> None:
+def test_all_below_is_found_however_deep(references: References, folder: Place) -> None:
     uri = folder.uri_of("images").removesuffix("/images")
     assert sorted(entry.path for entry in references.find(uri)) == sorted(FILES)
 
