@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from artfs.cloud.buckets import BucketClient
+from artfs.references.buckets import BucketHome
 from artfs.references.lazy import LazyHome
 from artfs.references.local_files import LocalFiles
 from artfs.references.protocol import Home
@@ -20,6 +22,8 @@ def open_references(cache_dir: Path) -> References:
         "file": LocalFiles(cache_dir / "file-references"),
         "http": web,
         "https": web,
+        "s3": BucketHome("s3", _open_s3),
+        "gs": BucketHome("gs", _open_gcs),
     }
     return References(homes)
 
@@ -29,3 +33,15 @@ def _open_web() -> Home:
     from artfs.references.http import HttpHome  # noqa: PLC0415
 
     return HttpHome(HttpClient())
+
+
+def _open_s3() -> BucketClient:
+    from artfs.cloud.s3 import S3Client  # noqa: PLC0415 - boto3 takes 300 ms, and is an extra
+
+    return S3Client()
+
+
+def _open_gcs() -> BucketClient:
+    from artfs.cloud.gcs import GcsClient  # noqa: PLC0415
+
+    return GcsClient()
