@@ -13,6 +13,7 @@ from artfs.client.core import Core
 from artfs.client.display import SHOWN_FILES, Look, ShownFile, format_html, format_line
 from artfs.client.entry import ArtifactEntry, ManifestView
 from artfs.client.handle import Handle, check_description
+from artfs.client.notices import notice
 from artfs.client.objects import HoldsObjects
 from artfs.client.progress import show_progress
 from artfs.client.recorded_run import RecordedRun
@@ -23,7 +24,7 @@ from artfs.model.records import RunRecord, VersionRecord
 from artfs.references.uri import shown_uri
 from artfs.repository.materialise import checkout, download, verify_directory
 
-#: `verify` names so many differences.
+#: `verify` names so many differences, and `download` so many references that it left out.
 _TOLD_DIFFERENCES = 5
 _STATUS = {
     "COMMITTED": "",
@@ -211,19 +212,34 @@ class Artifact(Building, HoldsObjects):
         path_prefix: StrPath | None = None,
         skip_cache: bool | None = None,  # noqa: ARG002
         multipart: bool | None = None,  # noqa: ARG002
+        allow_missing_references: bool = False,
     ) -> str:
         """Make a directory hold the files of this version; returns its path.
 
         `root` is the directory, default `./artifacts/NAME:vN`. Files that are right already are not touched, wrong ones are
         replaced, other files stay. With `path_prefix`, only what is at or below it. `skip_cache` and `multipart` have no effect.
+        References are fetched from where they are. With `allow_missing_references` those that are gone, forbidden or not what was
+        recorded are left out, with a notice.
+
         Raises IntegrityError when stored bytes are damaged (nothing wrong is left behind), EntryNotFound when nothing has that
-        prefix.
+        prefix; for references ReferenceChanged (an IntegrityError) that says what was recorded and what was found, AccessDenied (a
+        PermissionError), and ReferenceUnavailable when their home does not answer.
         """
         record = self._core.require("files to download")
         target = self._root(root, record)
         with show_progress(f"downloading {record.name}", None if path_prefix else record.size) as on_progress:
-            prefix = None if path_prefix is None else os.fspath(path_prefix)
-            download(self._core.repository(), record, target, prefix, on_progress)
+            missing = download(
+                self._core.repository(),
+                record,
+                target,
+                None if path_prefix is None else os.fspath(path_prefix),
+                on_progress,
+                allow_missing_references=allow_missing_references,
+            )
+        for reference in missing[:_TOLD_DIFFERENCES]:
+            notice(f"{record.name}: {reference.path} was left out: {reference.what}")
+        if len(missing) > _TOLD_DIFFERENCES:
+            notice(f"{record.name}: {len(missing) - _TOLD_DIFFERENCES} more references were left out")
         return str(target)
 
     def checkout(self, root: StrPath | None = None) -> str:
