@@ -135,7 +135,8 @@ class Prefetch:
     def _step(self, stream: _Stream, fetch: Callable[[int, int], object], start: int, length: int) -> None:
         begun_s = time.monotonic()
         try:
-            fetch(start, length)
+            if start + length > stream.position:  # else the reader was faster
+                fetch(start, length)
         except ArtfsError as error:
             # Whoever reads these bytes will get the same error, and can say which file it was.
             logger.debug("read-ahead failed: %s", error)

@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from artfs.content.chunk_map import ChunkMap, Located
 from artfs.content.prefetch import Prefetch
@@ -39,6 +39,14 @@ class ChunkSource(Protocol):
         ...
 
 
+class ByteSink(Protocol):
+    """What bytes can be copied to: a file open for writing, or whatever else takes them in order."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of `data`."""
+        ...
+
+
 class ContentReader:
     """Reads file entries through a chunk store, and reference entries through `references`, if there is one."""
 
@@ -52,12 +60,13 @@ class ContentReader:
         """The size of a file or reference, None if nobody has asked for it yet: a reference may have none recorded. Never waits."""
         return entry.size if entry.kind is Kind.FILE else self._reference_reader(entry).known_size(entry)
 
-    def size(self, entry: Entry) -> int:
+    def size(self, entry: Entry, *, anew: bool = False) -> int:
         """The size of a file or reference; the home of a reference is asked, once, where the size was not recorded.
 
-        It may answer with ReferenceChanged (it is gone), AccessDenied or ReferenceUnavailable.
+        With `anew` it is asked again: the content may be another one by now. Raises ReferenceChanged (it is gone), AccessDenied or
+        ReferenceUnavailable as it answers.
         """
-        return entry.size if entry.kind is Kind.FILE else self._reference_reader(entry).size(entry)
+        return entry.size if entry.kind is Kind.FILE else self._reference_reader(entry).size(entry, anew=anew)
 
     def read(self, entry: Entry, offset: int, length: int) -> bytes:
         """`length` bytes of the file from `offset` on; fewer only where the file ends.
@@ -90,7 +99,7 @@ class ContentReader:
         for chunks in self._iter_pieces(entry, size):
             yield chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def copy_to(self, entry: Entry, file: int | BinaryIO, *, is_scratch: bool = False) -> None:
+    def copy_to(self, entry: Entry, file: int | ByteSink, *, is_scratch: bool = False) -> None:
         """Write the whole file to a descriptor, or to a file open for writing bytes, where it stands.
 
         `is_scratch` says that the file is thrown away when an error is raised. Then content of a reference may be written of which

@@ -63,9 +63,11 @@ class ReferenceBlocks:
         return b"".join(blocks)
 
     def bring(self, pinned: Pinned, size: int, offset: int, length: int) -> None:
-        """Have the bytes in memory for those who come to read them."""
-        keys = self._keys(pinned, size, offset, offset + length)
-        self._shared.get(dict.fromkeys(keys), partial(self._fetch, pinned, size))
+        """Have the bytes in memory for those who come to read them. The first block belongs to who reads its beginning."""
+        offset, end = -(-offset // BLOCK) * BLOCK, offset + length
+        if offset < end:
+            keys = self._keys(pinned, size, offset, end)
+            self._shared.get(dict.fromkeys(keys), partial(self._fetch, pinned, size))
 
     def put_whole(self, pinned: Pinned, pieces: Iterable[bytes]) -> None:
         """Keep a small content that has come as a whole."""

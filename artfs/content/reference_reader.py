@@ -50,9 +50,9 @@ class ReferenceReader:
         pinned = self._pins.known(entry)
         return None if pinned is None else pinned.reference.size
 
-    def size(self, entry: Entry) -> int:
-        """The size; its home is asked where it was not recorded, once. Raises what a home raises."""
-        return self._sized(entry, self._pins.get(entry))[1]
+    def size(self, entry: Entry, *, anew: bool = False) -> int:
+        """The size; its home is asked where it was not recorded, once unless `anew`. Raises what a home raises."""
+        return self._sized(entry, self._pins.refresh(entry) if anew else self._pins.get(entry))[1]
 
     def read(self, entry: Entry, offset: int, length: int) -> bytes:
         """`length` bytes from `offset` on; fewer only where the content ends."""

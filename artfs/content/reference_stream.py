@@ -137,26 +137,27 @@ class ReferenceStreams:
     def _iter_range(self, pinned: Pinned, size: int, start: int, stop: int) -> Generator[bytes, None, int]:
         """Pass on the bytes as they come, going on where a connection breaks off; where they end.
 
-        That is `stop`, or `size` where the home has answered a range from 0 with the whole.
+        That is `stop`, or `size` where the home has given the whole.
         """
         position = start
-        broken: TransientError | None = None
         while True:
             begun = position
             answer = self._fetches.ask(pinned, position, stop - position)
+            is_whole = answer.start != position
+            if is_whole and recorded_digest(pinned.reference) is not None:
+                close_pieces(answer)  # the digest would be of bytes of which others were passed on
+                raise sent_something_else(pinned)
             try:
-                if answer.start != position:
-                    raise broken or sent_something_else(pinned)
-                for piece in answer.pieces:
+                for piece in _without(answer.pieces, position - answer.start):
                     position += len(piece)
-                    if position > (size if begun == 0 else stop):
-                        raise wrong_size(pinned, position) if begun == 0 else sent_something_else(pinned)
+                    if position > (size if is_whole or begun == 0 else stop):
+                        raise wrong_size(pinned, position) if is_whole or begun == 0 else sent_something_else(pinned)
                     yield piece
-            except TransientError as error:
-                if position in {begun, stop} or position > stop:  # the home has tried again already; and the whole is not resumed
+            except TransientError:
+                if position == begun or position > stop:  # its home has tried again already; and the whole is not resumed
                     raise
-                broken = error
-                continue
+                if position < stop:
+                    continue
             finally:
                 close_pieces(answer)
             if position not in {stop, size}:
@@ -173,13 +174,13 @@ class ReferenceStreams:
                     self._go_ahead(pinned, size, stop, ahead, pace)
                     pieces = None if current is None else current.take(pace)
                     if pieces is None:
-                        yield from self._iter_range(pinned, size, start, stop)
+                        start = yield from self._iter_range(pinned, size, start, stop)
                     else:
                         yield from pieces
+                        start = stop
                 finally:
                     if current is not None:
                         current.drop()
-                start = stop
         finally:
             for each in ahead:
                 each.drop()
@@ -224,3 +225,11 @@ class ReferenceStreams:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(_MOST_AHEAD, thread_name_prefix="artfs-stream")
             return self._executor
+
+
+def _without(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """What comes after the first `count` bytes."""
+    for piece in pieces:
+        if count < len(piece):
+            yield piece[count:] if count else piece
+        count = max(0, count - len(piece))

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artfs.content.manifests import Manifest
-from artfs.model.digest import Digest, Digester
 from artfs.model.entry import Entry, Kind
 from artfs.model.records import VersionRecord
-from artfs.repository.local_tree import LocalTree, explained
+from artfs.repository.compare_references import why_not_same
+from artfs.repository.local_tree import LocalTree, digest_of_file, explained
 from artfs.repository.repository import Repository
-
-_READ_SIZE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +28,26 @@ class Difference:
 
 
 def verify_directory(repository: Repository, version: VersionRecord, root: Path) -> list[Difference]:
-    """How `root` differs from `version`, in the order of the paths; times do not count. Empty when it is the same."""
+    """How `root` differs from `version`, in the order of the paths; times do not count. Empty when it is the same.
+
+    A reference that has another time than when it was downloaded is compared with the bytes at its home.
+    """
     manifest = repository.manifest(version)
     with LocalTree(root) as tree, explained(root):
         found = [
-            *_missing_or_wrong(tree, manifest),
+            *_missing_or_wrong(repository, tree, manifest),
             *(Difference(path, "is not in the version") for path in iter_foreign(tree, manifest)),
         ]
     return sorted(found, key=lambda difference: difference.path)
 
 
-def _missing_or_wrong(tree: LocalTree, manifest: Manifest) -> Iterator[Difference]:
+def _missing_or_wrong(repository: Repository, tree: LocalTree, manifest: Manifest) -> Iterator[Difference]:
     for entry in manifest.iter_entries():
         try:
             with tree.directory(entry.directory) as directory:
                 what = why_not_right(entry, directory)
+                if what is None and entry.kind is Kind.REFERENCE:
+                    what = why_not_same(repository.reader, entry, directory)
         except (FileNotFoundError, NotADirectoryError):
             what = "is missing"
         except OSError:  # ELOOP: a symlink is in the place of a directory
@@ -54,7 +57,10 @@ def _missing_or_wrong(tree: LocalTree, manifest: Manifest) -> Iterator[Differenc
 
 
 def why_not_right(entry: Entry, directory: int) -> str | None:
-    """What is wrong with what is called `entry.name` in `directory`, or None when it is what `entry` says."""
+    """What is wrong with what is called `entry.name` in `directory`, or None when it is what `entry` says.
+
+    Of a reference only that there is a file; see `compare_references`.
+    """
     try:
         found = os.stat(entry.name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
@@ -69,21 +75,11 @@ def why_not_right(entry: Entry, directory: int) -> str | None:
         return f"has {found.st_size} bytes instead of {entry.size}"
     if bool(found.st_mode & stat.S_IXUSR) != entry.executable:
         return "is executable" if not entry.executable else "is not executable"
-    return None if _digest_of_file(entry.name, directory) == entry.digest else "has different content"
+    return None if digest_of_file(entry.name, directory) == entry.digest else "has different content"
 
 
 _FILE_TYPES = {Kind.FILE: stat.S_IFREG, Kind.SYMLINK: stat.S_IFLNK, Kind.DIRECTORY: stat.S_IFDIR, Kind.REFERENCE: stat.S_IFREG}
 _TYPE_NAMES = {Kind.FILE: "file", Kind.SYMLINK: "symlink", Kind.DIRECTORY: "directory", Kind.REFERENCE: "file"}
-
-
-def _digest_of_file(name: str, directory: int) -> Digest:
-    # O_NONBLOCK: a pipe put here since it was looked at must not block the open.
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
-    digester = Digester()
-    with open(fd, "rb", buffering=0) as file:
-        while data := file.read(_READ_SIZE):
-            digester.update(data)
-    return digester.digest()
 
 
 def iter_foreign(tree: LocalTree, manifest: Manifest) -> Iterator[str]:

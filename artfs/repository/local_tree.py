@@ -21,7 +21,9 @@ from types import TracebackType
 from typing import Self
 
 from artfs.errors import AlreadyExists, ArtfsError, StoreFull, UserError
+from artfs.model.digest import Digest, Digester
 
+_READ_SIZE = 1024 * 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Temporary files are hidden and say whose they are; one is left behind only by a killed process.
 TEMPORARY_PREFIX = ".artfs-download-"
@@ -98,6 +100,21 @@ def remove_any(name: str, directory: int) -> None:
             os.unlink(name, dir_fd=directory)
     except FileNotFoundError:
         pass
+
+
+def open_file(name: str, directory: int) -> int:
+    """A descriptor to read what is called `name` in `directory`, if it is no symlink."""
+    # O_NONBLOCK: a pipe put here since it was looked at must not block the open.
+    return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+
+
+def digest_of_file(name: str, directory: int) -> Digest:
+    """The digest of the bytes of the file that is called `name` in `directory`."""
+    digester = Digester()
+    with open(open_file(name, directory), "rb", buffering=0) as file:
+        while data := file.read(_READ_SIZE):
+            digester.update(data)
+    return digester.digest()
 
 
 def put_in_place(name: str, directory: int, make: Callable[[str], None]) -> None:

@@ -1,0 +1,489 @@
+"""Ranges of references: the right bytes, in few requests, fetched once, and none of what was not recorded (I9)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from artfs.chunks.shared_fetches import SharedFetches
+from artfs.content.reference_blocks import BLOCK
+from artfs.content.reference_reader import ReferenceReader
+from artfs.errors import AccessDenied, ArtfsError, InternalError, ReferenceChanged, ReferenceUnavailable
+from artfs.model.entry import Entry, directory_entry
+from tests.unit.content.made_bytes import noise
+from tests.unit.content.memory_home import Endless, Given, Remote
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+Opener = Callable[..., ReferenceReader]
+
+
+@pytest.fixture
+def remote() -> Remote:
+    return Remote()
+
+
+@pytest.fixture
+def opened(remote: Remote, tmp_path: Path) -> Iterator[Opener]:
+    readers: list[ReferenceReader] = []
+
+    def open_reader(memory: int = 256 * MIB, patience_s: float = 30) -> ReferenceReader:
+        readers.append(ReferenceReader(remote.references, SharedFetches(memory, patience_s), tmp_path / "spools"))
+        return readers[-1]
+
+    yield open_reader
+    for reader in readers:
+        reader.close()
+
+
+@given(
+    size=st.sampled_from([1, 1000, BLOCK, BLOCK + 1, 300 * KIB, MIB + 1, 3 * MIB]),
+    ranges=st.lists(st.tuples(st.integers(0, 3 * MIB), st.integers(0, MIB)), max_size=6),
+    gives_ranges=st.booleans(),
+    memory=st.sampled_from([0, 300 * KIB, 64 * MIB]),
+)
+@settings(deadline=None, max_examples=150)
+def test_any_range_equals_the_source(
+    tmp_path_factory: pytest.TempPathFactory, size: int, ranges: list[tuple[int, int]], gives_ranges: bool, memory: int
+) -> None:
+    remote = Remote()
+    content = Endless(size)
+    entry = remote.put("f", content, gives_ranges=gives_ranges)
+    reader = ReferenceReader(remote.references, SharedFetches(memory), tmp_path_factory.getbasetemp() / "spools")
+    for offset, length in ranges:
+        assert reader.read(entry, offset, length) == content.read(offset, offset + length)
+    reader.close()
+
+
+def test_a_small_file_is_one_request_however_it_is_read(remote: Remote, opened: Opener) -> None:
+    data = noise(900 * KIB)
+    entry = remote.put("f", data)
+    reader = opened()
+    for offset in (500 * KIB, 0, 128 * KIB, 800 * KIB):
+        assert reader.read(entry, offset, 128 * KIB) == data[offset : offset + 128 * KIB]
+    assert remote.home.fetches == [("mem://box/f", 0, 900 * KIB)]
+
+
+def test_adjacent_missing_blocks_are_one_request(remote: Remote, opened: Opener) -> None:
+    entry = remote.put("f", Endless(100 * MIB))
+    reader = opened()
+    reader.read(entry, 50 * MIB + 10, 1)
+    remote.home.fetches.clear()
+    reader.read(entry, 50 * MIB - 3 * BLOCK + 5, 7 * BLOCK)
+    reader.close()
+    before = [(offset, length) for _, offset, length in remote.home.fetches if offset < 50 * MIB + 5 * BLOCK]
+    assert before == [(50 * MIB - 3 * BLOCK, 3 * BLOCK), (50 * MIB + BLOCK, 4 * BLOCK)]
+
+
+def test_one_mebibyte_of_a_huge_file_transfers_about_one_mebibyte(remote: Remote, opened: Opener) -> None:
+    content = Endless(100 * GIB)
+    entry = remote.put("f", content)
+    reader = opened()
+    start = 70 * GIB + 12_345
+    for offset in range(start, start + MIB, 128 * KIB):
+        assert reader.read(entry, offset, 128 * KIB) == content.read(offset, offset + 128 * KIB)
+    reader.close()
+    # What was asked for, its blocks' ends, and one window of read-ahead at most.
+    assert remote.home.bytes_sent <= MIB + 2 * BLOCK + 3 * MIB
+
+
+def test_a_large_range_at_once_transfers_no_more_than_itself(remote: Remote, opened: Opener) -> None:
+    entry = remote.put("f", Endless(100 * GIB))
+    assert len(opened().read(entry, 50 * GIB, MIB)) == MIB
+    assert remote.home.bytes_sent == MIB
+
+
+def test_random_small_reads_transfer_little(remote: Remote, opened: Opener) -> None:
+    content = Endless(GIB)
+    entry = remote.put("f", content)
+    reader = opened()
+    offsets = [(number * 7919 % 1000) * MIB + 4096 for number in range(200)]
+    for offset in offsets:
+        assert reader.read(entry, offset, 4096) == content.read(offset, offset + 4096)
+    reader.close()
+    assert remote.home.bytes_sent == 200 * BLOCK
+    assert len(remote.home.fetches) == 200
+
+
+def test_sequential_reading_asks_for_every_byte_once_in_large_requests(remote: Remote, opened: Opener) -> None:
+    content = Endless(300 * MIB)
+    entry = remote.put("f", content)
+    reader = opened()
+    for offset in range(0, len(content), MIB):
+        assert reader.read(entry, offset, MIB) == content.read(offset, offset + MIB)
+    reader.close()
+    assert remote.home.bytes_sent == len(content)
+    assert len(remote.home.fetches) < 100
+    assert max(length for _, _, length in remote.home.fetches) <= 8 * MIB + BLOCK
+
+
+def test_windows_fit_into_a_small_memory(remote: Remote, opened: Opener) -> None:
+    content = Endless(48 * MIB)
+    entry = remote.put("f", content)
+    reader = opened(memory=4 * MIB)
+    for offset in range(0, len(content), 128 * KIB):
+        assert reader.read(entry, offset, 128 * KIB) == content.read(offset, offset + 128 * KIB)
+    reader.close()
+    # Nothing was driven out before it was used.
+    assert remote.home.bytes_sent <= len(content) * 1.05
+    assert max(length for _, _, length in remote.home.fetches) <= MIB + BLOCK
+
+
+def test_several_streams_share_the_memory(remote: Remote, opened: Opener) -> None:
+    content = Endless(24 * MIB)
+    entries = [remote.put(f"f{number}", content, etag=f'"{number}"') for number in range(6)]
+    reader = opened(memory=32 * MIB)
+    for offset in range(0, len(content), 256 * KIB):
+        for entry in entries:
+            assert reader.read(entry, offset, 256 * KIB) == content.read(offset, offset + 256 * KIB)
+    reader.close()
+    assert remote.home.bytes_sent <= 6 * len(content) * 1.1
+
+
+def test_readers_of_one_range_share_one_fetch(remote: Remote, opened: Opener) -> None:
+    data = noise(200 * KIB)
+    entry = remote.put("f", data)
+    reader = opened()
+    gate, asked = threading.Event(), threading.Event()
+
+    def wait(offset: int, length: int) -> None:
+        asked.set()
+        assert gate.wait(30)
+
+    remote.home.on_fetch = wait
+    with ThreadPoolExecutor(8) as threads:
+        readings = [threads.submit(reader.read, entry, 1000, 5000) for _ in range(8)]
+        assert asked.wait(30)
+        gate.set()
+        assert all(reading.result(30) == data[1000:6000] for reading in readings)
+    assert len(remote.home.fetches) == 1
+
+
+def test_those_who_wait_for_a_fetch_that_fails_fail_with_it(remote: Remote, opened: Opener) -> None:
+    entry = remote.put("f", noise(1000))
+    other = remote.put("g", b"other")
+    reader = opened()
+    gate, asked = threading.Event(), threading.Event()
+
+    def fail(offset: int, length: int) -> None:
+        asked.set()
+        assert gate.wait(30)
+        raise ReferenceUnavailable("mem://box does not answer")
+
+    remote.home.on_fetch = fail
+    with ThreadPoolExecutor(8) as threads:
+        readings = [threads.submit(reader.read, entry, 0, 10)]
+        assert asked.wait(30)
+        readings += [threads.submit(reader.read, entry, 0, 10) for _ in range(7)]
+        gate.set()
+        for reading in readings:
+            with pytest.raises(ReferenceUnavailable):
+                reading.result(30)
+    remote.home.on_fetch = lambda *_: None
+    assert reader.read(other, 0, 10) == b"other"
+    assert reader.read(entry, 0, 1000) == noise(1000)
+
+
+def test_a_stalled_fetch_keeps_nobody_else_waiting_for_ever(remote: Remote, opened: Opener) -> None:
+    entry = remote.put("f", noise(1000))
+    other = remote.put("g", b"other")
+    reader = opened(patience_s=0.2)
+    gate, asked = threading.Event(), threading.Event()
+
+    def stall_once(offset: int, length: int) -> None:
+        remote.home.on_fetch = lambda *_: None
+        asked.set()
+        assert gate.wait(60)
+
+    remote.home.on_fetch = stall_once
+    with ThreadPoolExecutor(1) as threads:
+        stalled = threads.submit(reader.read, entry, 0, 10)
+        assert asked.wait(30)
+        assert reader.read(other, 0, 10) == b"other"
+        with pytest.raises(TimeoutError, match="has not come within"):
+            reader.read(entry, 0, 10)
+        # It was given up: the next one asks again.
+        assert reader.read(entry, 0, 10) == noise(1000)[:10]
+        gate.set()
+        assert stalled.result(30) == noise(1000)[:10]
+
+
+@pytest.mark.parametrize("size", [1000, 5 * MIB])
+def test_changed_content_is_never_served(remote: Remote, opened: Opener, size: int) -> None:
+    entry = remote.put("f", noise(size))
+    remote.put("f", noise(size, 2), etag='"e2"')
+    with pytest.raises(ReferenceChanged, match=r'recorded ETag "e1".*found ETag "e2"'):
+        opened().read(entry, 0, 10)
+
+
+def test_content_of_another_size_is_never_served(remote: Remote, opened: Opener) -> None:
+    entry = remote.put("f", noise(1000))
+    remote.put("f", noise(999))
+    with pytest.raises(ReferenceChanged, match="999 bytes"):
+        opened().read(entry, 0, 10)
+
+
+def test_content_that_is_gone_says_so(remote: Remote, opened: Opener) -> None:
+    entry = remote.put("f", noise(1000))
+    remote.home.things.clear()
+    with pytest.raises(ReferenceChanged, match="found nothing"):
+        opened().read(entry, 0, 10)
+    with pytest.raises(ReferenceChanged, match="found nothing"):
+        opened().read(remote.unrecorded("f"), 0, 10)
+
+
+def test_a_change_between_two_ranges_is_an_error_for_what_has_not_come_yet(remote: Remote, opened: Opener) -> None:
+    entry = remote.put("f", Endless(100 * MIB))
+    reader = opened()
+    before = reader.read(entry, 0, BLOCK)
+    remote.put("f", Endless(100 * MIB), etag='"e2"')
+    assert reader.read(entry, 0, BLOCK) == before
+    with pytest.raises(ReferenceChanged):
+        reader.read(entry, 50 * MIB, 10)
+
+
+def test_a_size_that_was_not_recorded_is_asked_once(remote: Remote, opened: Opener) -> None:
+    remote.put("f", Endless(5 * MIB))
+    entry = remote.unrecorded("f")
+    reader = opened()
+    assert reader.known_size(entry) is None
+    assert remote.home.looks == []
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(reader.size, [entry] * 8)) == {5 * MIB}
+    assert reader.known_size(entry) == 5 * MIB
+    assert reader.read(entry, 5 * MIB - 3, 10) == Endless(5 * MIB).read(5 * MIB - 3, 5 * MIB)
+    assert len(remote.home.looks) == 1
+
+
+def test_an_unrecorded_content_is_pinned_to_what_was_found(remote: Remote, opened: Opener) -> None:
+    remote.put("f", Endless(5 * MIB))
+    entry = remote.unrecorded("f")
+    reader = opened()
+    reader.read(entry, 0, 10)
+    remote.put("f", Endless(5 * MIB), etag='"e2"')
+    with pytest.raises(ReferenceChanged):
+        reader.read(entry, 4 * MIB, 10)
+    # As a whole it is read anew: nothing was recorded that it had to be.
+    assert b"".join(reader.iter_bytes(entry)) == Endless(5 * MIB).read(0, 5 * MIB)
+
+
+def test_asking_for_a_size_that_nobody_answers_is_an_error_each_time(remote: Remote, opened: Opener) -> None:
+    remote.put("f", b"data")
+    entry = remote.unrecorded("f")
+    reader = opened()
+
+    def refuse() -> None:
+        raise AccessDenied("mem://box/f may not be read")
+
+    remote.home.on_look = refuse
+    for _ in range(2):
+        with pytest.raises(AccessDenied):
+            reader.size(entry)
+    remote.home.on_look = lambda: None
+    assert reader.size(entry) == 4
+
+
+@pytest.mark.parametrize("size", [0, 1000, 3 * MIB])
+def test_a_size_that_nobody_says_is_found_by_reading(remote: Remote, opened: Opener, size: int) -> None:
+    entry = remote.put("f", Endless(size), says_size=False, gives_ranges=False)
+    reader = opened()
+    assert reader.known_size(entry) is None
+    assert reader.size(entry) == size
+    assert reader.known_size(entry) == size
+    assert reader.read(entry, 10, size) == Endless(size).read(10, size)
+    assert len(remote.home.fetches) == 1
+
+
+def test_an_empty_reference_is_read_without_asking(remote: Remote, opened: Opener) -> None:
+    entry = remote.put("f", b"")
+    reader = opened()
+    assert reader.read(entry, 0, 10) == b""
+    assert list(reader.iter_bytes(entry)) == []
+    assert remote.home.fetches == []
+
+
+def test_what_is_no_reference_is_a_defect(opened: Opener) -> None:
+    with pytest.raises(InternalError, match="'d' is a directory"):
+        opened().read(directory_entry("d"), 0, 1)
+
+
+class TestWholeBodies:
+    """Homes that give nothing but the whole."""
+
+    def test_the_whole_of_a_large_one_is_fetched_once(self, remote: Remote, opened: Opener) -> None:
+        content = Endless(6 * MIB)
+        entry = remote.put("f", content, gives_ranges=False)
+        reader = opened()
+        for offset in [3 * MIB, 0, 5 * MIB, *range(0, 6 * MIB, 512 * KIB)]:
+            assert reader.read(entry, offset, 512 * KIB) == content.read(offset, offset + 512 * KIB)
+        assert len(remote.home.fetches) == 1
+
+    def test_readers_at_the_same_time_share_it(self, remote: Remote, opened: Opener) -> None:
+        content = Endless(20 * MIB)
+        entry = remote.put("f", content, gives_ranges=False)
+        reader = opened()
+        offsets = [number * 2 * MIB for number in range(10)]
+        with ThreadPoolExecutor(10) as threads:
+            found = list(threads.map(lambda offset: reader.read(entry, offset, 1000), offsets))
+        assert found == [content.read(offset, offset + 1000) for offset in offsets]
+        assert remote.home.bytes_sent <= len(content) + 10 * MIB
+
+    @pytest.mark.parametrize("size", [1000, 5 * MIB])
+    def test_no_byte_is_used_before_the_digest_is_right(self, remote: Remote, opened: Opener, size: int) -> None:
+        good = noise(size)
+        entry = remote.put("f", good, etag=None)
+        reader = opened()
+        remote.home.things["mem://box/f"].content = Given(good[:-1] + b"!")
+        for _ in range(2):
+            with pytest.raises(ReferenceChanged, match="recorded digest"):
+                reader.read(entry, 0, 10)
+        with pytest.raises(ReferenceChanged, match="recorded digest"):
+            next(reader.iter_bytes(entry))
+        remote.home.things["mem://box/f"].content = Given(good)
+        assert reader.read(entry, 5, 10) == good[5:15]
+        assert b"".join(reader.iter_bytes(entry)) == good
+
+    def test_the_beginning_of_a_huge_one_does_not_bring_all(self, remote: Remote, opened: Opener) -> None:
+        content = Endless(10 * GIB)
+        entry = remote.put("f", content, gives_ranges=False)
+        reader = opened()
+        assert reader.read(entry, 0, 4096) == content.read(0, 4096)
+        reader.close()
+        assert remote.home.bytes_sent < 100 * MIB
+
+    def test_one_that_breaks_off_is_an_error_and_is_asked_for_again(self, remote: Remote, opened: Opener) -> None:
+        content = Endless(5 * MIB)
+        entry = remote.put("f", content, gives_ranges=False)
+        reader = opened()
+        remote.home.break_offs = [2 * MIB]
+        with pytest.raises(ReferenceUnavailable):
+            reader.read(entry, 3 * MIB, 10)
+        assert reader.read(entry, 3 * MIB, 10) == content.read(3 * MIB, 3 * MIB + 10)
+
+    def test_nothing_with_a_name_is_left_in_the_folder(self, remote: Remote, opened: Opener, tmp_path: Path) -> None:
+        entry = remote.put("f", Endless(5 * MIB), gives_ranges=False)
+        opened().read(entry, 0, 10)
+        assert list((tmp_path / "spools").iterdir()) == []
+
+    def test_few_are_kept(self, remote: Remote, opened: Opener) -> None:
+        content = Endless(2 * MIB)
+        reader = opened()
+        entries = [remote.put(f"f{number}", content, gives_ranges=False, etag=f'"{number}"') for number in range(20)]
+        for entry in entries:
+            assert reader.read(entry, MIB, 10) == content.read(MIB, MIB + 10)
+            assert reader.read(entry, 2 * MIB - 5, 10) == content.read(2 * MIB - 5, 2 * MIB)
+        assert len(reader._spools._spools) <= 4 + 8
+
+
+class TestStreams:
+    """The whole from front to back."""
+
+    @pytest.mark.parametrize("size", [1, 1000, MIB, MIB + 1, 30 * MIB + 17])
+    @pytest.mark.parametrize("how", [{}, {"gives_ranges": False}, {"etag": None}])
+    @pytest.mark.parametrize("memory", [0, 256 * MIB])
+    def test_pieces_make_up_the_content(
+        self, remote: Remote, opened: Opener, size: int, how: dict[str, object], memory: int
+    ) -> None:
+        content = Endless(size)
+        entry = remote.put("f", content, **how)
+        reader = opened(memory)
+        for is_scratch in (False, True):
+            assert b"".join(reader.iter_bytes(entry, is_scratch=is_scratch)) == content.read(0, size)
+
+    def test_every_byte_comes_once_in_large_ranges(self, remote: Remote, opened: Opener) -> None:
+        content = Endless(200 * MIB)
+        entry = remote.put("f", content)
+        assert sum(map(len, opened().iter_bytes(entry))) == len(content)
+        assert remote.home.bytes_sent == len(content)
+        assert len(remote.home.fetches) < 45
+
+    def test_ranges_are_under_way_while_one_is_used(self, remote: Remote, opened: Opener) -> None:
+        entry = remote.put("f", Endless(200 * MIB))
+        pieces = opened().iter_bytes(entry)
+        most, running = 0, 0
+        lock, enough = threading.Lock(), threading.Event()
+
+        def count(offset: int, length: int) -> None:
+            nonlocal most, running
+            with lock:
+                running += 1
+                most = max(most, running)
+                if running == 8:
+                    enough.set()
+            if offset > 60 * MIB:
+                enough.wait(10)
+            with lock:
+                running -= 1
+
+        remote.home.on_fetch = count
+        assert sum(map(len, pieces)) == 200 * MIB
+        assert 4 <= most <= 9
+
+    def test_a_connection_that_breaks_off_is_resumed(self, remote: Remote, opened: Opener) -> None:
+        content = Endless(20 * MIB)
+        entry = remote.put("f", content)
+        remote.home.break_offs = [300 * KIB, 400 * KIB, MIB, 100]
+        assert b"".join(opened().iter_bytes(entry)) == content.read(0, len(content))
+
+    def test_one_that_brings_nothing_is_an_error(self, remote: Remote, opened: Opener) -> None:
+        entry = remote.put("f", Endless(20 * MIB))
+        remote.home.break_offs = [300 * KIB, 0]
+        with pytest.raises(ReferenceUnavailable, match="ended early"):
+            list(opened().iter_bytes(entry))
+
+    def test_many_streams_that_stand_still_do_not_keep_another_from_going_on(self, remote: Remote, opened: Opener) -> None:
+        content = Endless(40 * MIB)
+        reader = opened()
+        standing = []
+        for number in range(6):
+            pieces = reader.iter_bytes(remote.put(f"f{number}", content, etag=f'"{number}"'))
+            standing.append([next(pieces) for _ in range(20)])
+            standing.append(pieces)  # type: ignore[arg-type]
+        entry = remote.put("last", content, etag='"last"')
+        assert b"".join(reader.iter_bytes(entry)) == content.read(0, len(content))
+
+    def test_one_that_is_dropped_gives_back_its_room(self, remote: Remote, opened: Opener) -> None:
+        content = Endless(60 * MIB)
+        entry = remote.put("f", content)
+        reader = opened()
+        for _ in range(5):
+            pieces = reader.iter_bytes(entry)
+            for _ in range(100):
+                next(pieces)
+            del pieces
+        with pytest.raises(ValueError, match="released too many times"):
+            _release_all(reader)
+
+    def test_a_change_in_the_middle_is_an_error(self, remote: Remote, opened: Opener) -> None:
+        entry = remote.put("f", Endless(60 * MIB))
+        pieces = opened().iter_bytes(entry)
+        next(pieces)
+        remote.put("f", Endless(60 * MIB), etag='"e2"')
+        with pytest.raises(ReferenceChanged):
+            list(pieces)
+
+
+def _release_all(reader: ReferenceReader) -> None:
+    room = reader._streams._room
+    for _ in range(8):
+        assert room.acquire(timeout=30)
+    for _ in range(9):
+        room.release()
+
+
+def test_errors_of_homes_pass_as_they_are(remote: Remote, opened: Opener) -> None:
+    entry: Entry = remote.put("f", noise(1000))
+
+    def refuse(offset: int, length: int) -> None:
+        raise AccessDenied("mem://box/f may not be read")
+
+    remote.home.on_fetch = refuse
+    for read in (lambda: opened().read(entry, 0, 1), lambda: list(opened().iter_bytes(entry))):
+        with pytest.raises(ArtfsError, match="mem://box/f may not be read"):
+            read()
