@@ -41,7 +41,7 @@ class GcsClient:
         return _facts(blob)
 
     def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
-        session, uri = self._opened(), _uri(bucket, prefix)
+        session, uri = self._opened(), f"gs://{bucket}"
         token: str | None = None
         while True:
             found, token = _asked(session, uri, partial(_page, session, bucket, prefix, token))

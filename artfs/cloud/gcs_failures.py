@@ -13,7 +13,7 @@ WHERE_CREDENTIALS_ARE = "GOOGLE_APPLICATION_CREDENTIALS, or by `gcloud auth appl
 
 
 def explained(error: Exception, uri: str, session: GcsSession) -> ArtfsError | TryAgain:
-    """What to raise instead of an exception of the SDK: TryAgain for what may pass. `uri` is what was asked for."""
+    """What to raise instead of an exception of the SDK: TryAgain for what may pass. `uri` is the object that was asked for, or the bucket whose list was."""
     import requests.exceptions
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError, TransportError
@@ -36,10 +36,9 @@ def explained(error: Exception, uri: str, session: GcsSession) -> ArtfsError | T
 def _of_answer(error: Any, uri: str, session: GcsSession) -> ArtfsError | TryAgain:
     status = int(error.code or 0)
     if status == 404:
-        # The answer to a listing names nothing but the bucket; that to a read of an object says which of both is missing.
         bucket, _, key = uri.removeprefix("gs://").partition("/")
-        missing = "bucket" in str(error.message).partition("for url")[0].lower() or not key
-        return no_bucket("gs", bucket) if missing else no_object(uri)
+        reasons = " ".join(str(one.get("message", "")) for one in error.errors)
+        return no_bucket("gs", bucket) if not key or "bucket does not exist" in reasons else no_object(uri)
     if status in {401, 403}:
         return denied(uri, str(status), anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE)
     headers = getattr(error.response, "headers", {})
