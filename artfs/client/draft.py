@@ -137,10 +137,14 @@ class Draft:
     def make_readable(self) -> Config:
         """See to it that what was added can be read from the repository; the settings that name it."""
         with self._lock:
+            self._check_process()
             config, ingest = self._config, self._ingest
-        if ingest is not None and config is not None and not self._frozen:
-            with self._taking_in(config) as taking:
-                taking.flush()
+            self._reading += 1
+        try:
+            if ingest is not None:
+                ingest.flush()
+        finally:
+            self._end_reading()
         return config or SESSION.current_config()
 
     def content(self) -> DraftContent:
@@ -179,9 +183,12 @@ class Draft:
         try:
             yield ingest
         finally:
-            with self._lock:
-                self._reading -= 1
-                self._read.notify_all()
+            self._end_reading()
+
+    def _end_reading(self) -> None:
+        with self._lock:
+            self._reading -= 1
+            self._read.notify_all()
 
     def _check_process(self) -> None:
         # The packs that are being filled are in the memory of the process that began them.

@@ -62,4 +62,4 @@ class DraftFiles:
 
 
 def _open(reader: ContentReader, entry: Entry) -> StoredFile:
-    return StoredFile(partial(reader.read, entry), entry.size)
+    return StoredFile(partial(reader.read, entry), reader.size(entry))

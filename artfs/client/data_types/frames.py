@@ -15,7 +15,7 @@ def values_of(series: Any) -> list[Any]:
 
     pandas has not-a-number for missing text as well; in a column of floats nobody knows which of both it is, so it stays.
     """
-    values = list(series.array)
+    values: list[Any] = series.tolist()
     if getattr(series.dtype, "kind", "O") == "f" and not hasattr(series.dtype, "na_value"):
         return values
-    return [None if missing else value for value, missing in zip(values, series.isna(), strict=True)]
+    return [None if missing else value for value, missing in zip(values, series.isna().tolist(), strict=True)]

@@ -17,7 +17,8 @@ from itertools import islice
 from typing import Any, Protocol
 
 from artfs.client.data_types.column_type import ColumnType, merge
-from artfs.client.data_types.parquet import StoredTable, import_pandas
+from artfs.client.data_types.parquet import import_pandas
+from artfs.client.data_types.stored_table import StoredTable
 from artfs.client.data_types.table import Table
 from artfs.client.data_types.table_display import SHOWN_ROWS, format_columns, format_count, format_table_html
 from artfs.errors import IntegrityError, NotFound, UserError

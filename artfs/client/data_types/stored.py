@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from artfs.client.data_types.parquet import StoredTable
 from artfs.client.data_types.partitioned_table import MOST_BYTES, Files, PartitionedTable
+from artfs.client.data_types.stored_table import StoredTable
 from artfs.client.data_types.table import Table
 from artfs.errors import IntegrityError, TypeNotValid
 from artfs.model.entry import Entry, Kind

@@ -14,7 +14,8 @@ from artfs.client.data_types.column_checks import ColumnRule, check_columns, mis
 from artfs.client.data_types.column_type import NULL, ColumnType, merge
 from artfs.client.data_types.expected_type import expected_types
 from artfs.client.data_types.frames import is_frame, values_of
-from artfs.client.data_types.parquet import Column, StoredTable, encode_table, to_frame
+from artfs.client.data_types.parquet import Column, encode_table, to_frame
+from artfs.client.data_types.stored_table import StoredTable
 from artfs.client.data_types.table_display import SHOWN_ROWS, format_columns, format_table_html, format_table_line
 from artfs.client.data_types.values import Refused, plain_column
 from artfs.errors import EntryNotFound, NameNotValid, TypeNotValid, UserError

@@ -154,7 +154,8 @@ def _times(value: Any) -> Any:
 
 def _name(value: Any) -> str:
     kind = type(value)
-    return f"a {kind.__name__}" if kind.__module__ == "builtins" else f"a {kind.__module__.partition('.')[0]}.{kind.__name__}"
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _fit(values: Sequence[Any]) -> bool:
