@@ -27,12 +27,13 @@ _THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class ReferenceProblem:
-    """A reference that is not what was recorded, or whose home does not say. `versions` have it at `path`; `what` is a sentence."""
+    """A reference that is not what was recorded, or whose home does not say. `versions` have it at `path`; `what` says `error`."""
 
     versions: tuple[str, ...]
     path: str
     uri: str
     what: str
+    error: ArtfsError = field(compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ def _problems(looked: Future[None], place: _Place) -> Iterator[ReferenceProblem]
     if not isinstance(error, ArtfsError):
         raise error
     for path, versions in place.paths.items():
-        yield ReferenceProblem(tuple(versions), path, place.reference.uri, str(error))
+        yield ReferenceProblem(tuple(versions), path, place.reference.uri, str(error), error)
 
 
 def _find_references(repository: Repository, versions: Iterable[VersionRecord]) -> list[_Place]:

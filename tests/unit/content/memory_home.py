@@ -63,7 +63,7 @@ class Thing:
     says_size: bool = True
 
 
-@dataclass
+@dataclass(eq=False)
 class MemoryHome:
     """`things` by URI. `on_fetch(offset, length)` is called at each fetch: it may wait or raise."""
 
