@@ -39,6 +39,25 @@ def progress(what: str, total_files: int | None = None) -> Iterator[OnProgress |
 
 
 @contextmanager
+def count_progress(what: str, things: str) -> Iterator[OnProgress | None]:
+    """As `progress`, for a callback that is told the number of `things` done and of those to do."""
+    if not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(things), TimeElapsedColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance
+
+
+@contextmanager
 def byte_progress(what: str, *, shown: bool = True) -> Iterator[OnProgress | None]:
     """As `progress`, for a callback that is told the bytes done and the bytes to do."""
     if not shown or not is_terminal(sys.stderr):

@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.conftest import Artfs
 from tests.conftest import MakeDataset
+from tests.servers.nginx import Nginx
+from tests.servers.program import free_ports
 
 FILES = {"cat.txt": b"a cat\n", "more/dog.txt": b"a dog\n"}
 
@@ -165,3 +167,60 @@ def test_get_and_cat_of_changed_references_say_what_was_recorded_and_found(refer
     assert referred.fails("cat", "pets:v0/images/more/dog.txt").code in {3, 5}
     assert not (tmp_path / "out.txt").exists()
     assert referred("cat", "pets:v0/notes.md").out == "# pets\n"
+
+
+def test_verify_tells_which_references_are_no_longer_what_was_recorded(referred: Artfs, images: Path) -> None:
+    assert referred("verify", "--references").fields == {"references": "2", "not known how to ask": "0", "problems": "0"}
+    (images / "cat.txt").write_bytes(b"a dog\n")
+    (images / "more/dog.txt").unlink()
+    outcome = referred.run("verify", "--references", "pets:v0")
+    assert outcome.code == 5
+    assert "images/cat.txt: " in outcome.out
+    assert "recorded digest" in outcome.out
+    assert "images/more/dog.txt: " in outcome.out
+    assert "    needed by tester/default/pets:v0" in outcome.lines
+    report = referred.run("verify", "--references", "pets", "--json").json
+    assert (report["sound"], report["checked"], report["unknown"]) == (False, 2, 0)
+    assert [(problem["path"], problem["versions"]) for problem in report["problems"]] == [
+        ("images/cat.txt", ["tester/default/pets:v0"]),
+        ("images/more/dog.txt", ["tester/default/pets:v0"]),
+    ]
+    assert referred("verify").fields["problems"] == "0"
+
+
+def test_verify_of_references_looks_at_the_versions_it_is_told_of(referred: Artfs, images: Path) -> None:
+    (images / "cat.txt").write_bytes(b"two cats\n")
+    referred("put", images.as_uri(), "pets")
+    assert referred("verify", "--references", "pets").fields["references"] == "2"
+    assert referred.run("verify", "--references", "pets:v0", "pets").code == 5
+    assert referred.run("verify", "--references").code == 5
+    assert referred.fails("verify", "--references", "pets:v7").code == 3
+    for wrong in (["verify", "pets"], ["verify", "--references", "--read-data"]):
+        assert referred.fails(*wrong).code == 2
+
+
+def test_verify_of_a_home_that_does_not_answer_is_another_exit_code(artfs: Artfs, http_server: Nginx) -> None:
+    artfs("put", http_server.put("verified/page", b"a page"), "pets", "--at", "page")
+    (entry,) = artfs("ls", "pets", "--json").json
+    assert artfs("verify", "--references").fields["references"] == "1"
+    http_server.delete("verified/page")
+    assert artfs.run("verify", "--references").code == 5
+    artfs("put", http_server.url_of("x", "e403"), "denied", "--no-checksum")
+    assert artfs.run("verify", "--references", "denied").code == 9
+    artfs("put", f"http://127.0.0.1:{free_ports(1)[0]}/x", "away", "--no-checksum")
+    assert artfs.run("verify", "--references", "away").code == 6
+    assert artfs.fails("get", "away", "out").code == 6
+    assert entry["etag"].startswith('"')
+
+
+def test_show_can_check_references(referred: Artfs, images: Path) -> None:
+    assert [row[5] for row in referred("show", "pets", "--check").rows if row[0] == "reference"] == ["no problem", "no problem"]
+    (images / "cat.txt").write_bytes(b"a dog\n")
+    outcome = referred.run("show", "pets", "--check")
+    assert outcome.code == 5
+    told = [row[5] for row in outcome.rows if row[0] == "reference"]
+    assert "recorded digest" in told[0]
+    assert told[1] == "no problem"
+    shown = referred.run("show", "pets", "--check", "--json").json["references"]
+    assert [entry["problem"] for entry in shown] == [told[0], None]
+    assert [entry["problem"] for entry in referred("show", "pets", "--json").json["references"]] == [None, None]
