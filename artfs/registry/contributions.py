@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
+from artfs.errors import Conflict
 from artfs.model.chunk_list import decode_chunk_ref, encode_chunk_ref
 from artfs.model.contributions import ContributionDraft, ContributionRecord, ContributionSet, Wishes
 from artfs.model.entry import PackId
@@ -88,16 +89,20 @@ class Contributions:
         """Make a version of `draft`, which holds what the contributions `merged` have, or give the one of its content (I8).
 
         Their runs become producers of it, in the order given and before the run of the draft. None, and nothing happens, when one
-        of the contributions is not there any more: it was finished, or given up, meanwhile. Raises as `Versions.commit`.
+        of the contributions was finished meanwhile. Raises Conflict when one was given up, otherwise as `Versions.commit`.
         """
 
         def work(connection: Connection) -> CommitOutcome | None:
             ensure_collection(connection, draft.artifact, draft.type)
             # Only now: under the lock, nobody else finishes them or gives them up.
-            found = {row.id: row.run for row in _rows(connection, merged)}
+            found = {row.id: row for row in _rows(connection, merged)}
             if len(found) != len(set(merged)):
+                raise Conflict(
+                    f"what was contributed to {draft.artifact} was given up as abandoned in this moment: contribute it again"
+                )
+            if any(row.version_id is not None for row in found.values()):
                 return None
-            outcome = commit_draft(connection, draft, [found[number] for number in merged])
+            outcome = commit_draft(connection, draft, [found[number].run for number in merged])
             _release(connection, merged)
             for batch in _batches(merged):
                 finished = update(contributions).where(contributions.c.id.in_(batch))
@@ -158,10 +163,13 @@ def _select(connection: Connection, *criteria: ColumnElement[bool]) -> list[Cont
     return [_as_record(row) for row in connection.execute(query)]
 
 
-def _rows(connection: Connection, numbers: Sequence[int]) -> list[Row[int, str]]:
-    """The id and run of those of the contributions that are not finished."""
-    query = select(contributions.c.id, runs.c.run).join(runs, runs.c.id == contributions.c.run_id).where(_IS_UNFINISHED)
-    return [row for batch in _batches(numbers) for row in connection.execute(query.where(contributions.c.id.in_(batch)))]
+def _rows(connection: Connection, numbers: Sequence[int]) -> list[Row[Any]]:
+    """Id, run and version of those of the contributions that are there, finished ones among them."""
+    query = select(contributions.c.id, contributions.c.version_id, runs.c.run).join(runs, runs.c.id == contributions.c.run_id)
+    rows: list[Row[Any]] = []
+    for batch in _batches(numbers):
+        rows.extend(connection.execute(query.where(contributions.c.id.in_(batch))))
+    return rows
 
 
 def _release(connection: Connection, numbers: Sequence[int]) -> None:

@@ -74,7 +74,7 @@ def finish_contributions(
     merged = _merge(repository, own, request, distributed_id)
     with aborted_on_error(ingest):
         while (outcome := _finish(repository, owned, merged, request)) is None:
-            # Another finish, or gc, was faster: what is left is less than before, so this comes to an end.
+            # Another finish was faster: what is left is less than before, so this comes to an end.
             merged = _merge(repository, own, request, distributed_id)
         return outcome
 

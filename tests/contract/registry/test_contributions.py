@@ -168,11 +168,14 @@ def test_a_contribution_becomes_part_of_one_version_once(registry: Registry, wri
 
 
 def test_a_finish_that_did_nothing_leaves_its_lease_alive(registry: Registry, writer: Writer, runs: list[str]) -> None:
+    contribute(writer, b"A")
+    merged = ids(registry)
+    assert finish(writer, b"A", merged) is not None
     lease = writer.open_lease()
-    pack = writer.add_pack(lease, b"A")
-    assert finish(writer, b"A", [12345], lease=lease, needed_packs={pack}) is None
+    pack = writer.add_pack(lease, b"B")
+    assert finish(writer, b"B", merged, lease=lease, needed_packs={pack}) is None
     registry.leases.heartbeat(lease, 60)
-    assert finish(writer, b"A", [], lease=lease, needed_packs={pack}) is not None
+    assert finish(writer, b"B", [], lease=lease, needed_packs={pack}) is not None
 
 
 def test_what_is_contributed_meanwhile_is_for_the_next_version(registry: Registry, writer: Writer, runs: list[str]) -> None:
@@ -252,11 +255,12 @@ def test_a_set_is_given_up_as_one_when_nobody_adds_to_it(registry: Registry, wri
     assert registry.packs.doom_unneeded() == 2
 
 
-def test_a_finish_of_what_was_given_up_does_nothing(registry: Registry, writer: Writer, runs: list[str]) -> None:
+def test_a_finish_of_what_was_given_up_is_refused(registry: Registry, writer: Writer, runs: list[str]) -> None:
     contribute(writer, b"A")
     merged = ids(registry)
     registry.contributions.give_up(BIKE, "g", idle_s=0)
-    assert finish(writer, b"all", merged) is None
+    with pytest.raises(Conflict, match="given up as abandoned in this moment: contribute it again"):
+        finish(writer, b"all", merged)
     assert registry.versions.list(BIKE) == []
 
 

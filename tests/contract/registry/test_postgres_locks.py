@@ -17,6 +17,7 @@ import pytest
 from artfs.errors import Conflict, LeaseLost
 from artfs.registry.migrations import _MIGRATION_LOCK
 from artfs.registry.open import Registry, open_registry
+from tests.contract.registry.test_contributions import contribute
 from tests.contract.registry.writer import Writer
 from tests.servers.postgres import PostgresServer
 
@@ -168,3 +169,52 @@ def test_registry_goes_on_after_the_server_was_restarted(
     postgres_server.resume()
     assert writer.log(b"B").version.label == "v1"
     assert writer.resolve("latest").label == "v1"
+
+
+def test_a_contribution_does_not_wait_for_a_commit_or_finish_of_its_artifact(
+    registry: Registry, other: psycopg.Connection, thread: ThreadPoolExecutor
+) -> None:
+    writer = Writer(registry)
+    registry.runs.create("team", "demo", run_id="one")
+    writer.log(b"A")
+    other.execute("SELECT id FROM collections FOR NO KEY UPDATE")
+    thread.submit(contribute, writer, b"B").result(DEADLINE_S)
+    assert len(registry.contributions.list_all()) == 1
+
+
+def test_a_finish_waits_for_another_and_then_does_nothing(
+    registry: Registry, registry_url: str, other: psycopg.Connection, thread: ThreadPoolExecutor
+) -> None:
+    writer = Writer(registry)
+    registry.runs.create("team", "demo", run_id="one")
+    contribute(writer, b"A")
+    version = writer.log(b"of the other").version
+    (record,) = registry.contributions.list_all()
+    draft = writer.draft(b"whole")
+    other.execute("SELECT id FROM collections FOR NO KEY UPDATE")
+    finishing = thread.submit(registry.contributions.finish, draft, [record.id])
+    wait_until_blocked(registry_url, finishing)
+    other.execute("UPDATE contributions SET version_id = %s", [version.id])
+    other.commit()
+    assert finishing.result(DEADLINE_S) is None
+    assert [found.number for found in registry.versions.list(writer.artifact)] == [0]
+
+
+def test_gc_spares_a_pack_that_a_contribution_in_flight_comes_to_need(
+    registry: Registry, registry_url: str, other: psycopg.Connection, thread: ThreadPoolExecutor
+) -> None:
+    writer = Writer(registry)
+    registry.runs.create("team", "demo", run_id="one")
+    contribute(writer, b"A")
+    (record,) = registry.contributions.list_all()
+    (pack,) = registry.contributions.needed_packs([record.id])
+    other.execute("CREATE TEMP TABLE kept AS SELECT * FROM contribution_packs")
+    other.execute("DELETE FROM contribution_packs")
+    other.commit()
+    other.execute("SELECT id FROM packs FOR UPDATE")
+    dooming = thread.submit(registry.packs.doom_unneeded)
+    wait_until_blocked(registry_url, dooming)
+    other.execute("INSERT INTO contribution_packs SELECT * FROM kept")
+    other.commit()
+    assert dooming.result(DEADLINE_S) == 0
+    assert registry.packs.usable([pack]) == {pack}
