@@ -68,15 +68,16 @@ def finish_contributions(
     Raises ContributionsDiffer when two writers have given one path different content; then nothing has happened, and the ingest is
     as good as before. After another error it is aborted, and the contributions are still there.
     """
-    check_entity(ingest, request.artifact)
-    owned = leased(ingest)
-    own = complete_entries(entries)
-    merged = _merge(repository, own, request, distributed_id)
-    with aborted_on_error(ingest):
-        while (outcome := _finish(repository, owned, merged, request)) is None:
-            # Another finish was faster: what is left is less than before, so this comes to an end.
+    with aborted_on_error(ingest, but_for=(ContributionsDiffer,)):
+        check_entity(ingest, request.artifact)
+        owned = leased(ingest)
+        own = complete_entries(entries)
+        while True:
             merged = _merge(repository, own, request, distributed_id)
-        return outcome
+            outcome = _finish(repository, owned, merged, request)
+            if outcome is not None:
+                return outcome
+            # Another finish was faster: what is left is less than before, so this comes to an end.
 
 
 def list_unfinished(repository: Repository) -> list[ContributionSet]:

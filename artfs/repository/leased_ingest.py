@@ -87,10 +87,12 @@ def leased(ingest: Ingest) -> LeasedIngest:
 
 
 @contextmanager
-def aborted_on_error(ingest: Ingest) -> Iterator[None]:
-    """Abort the ingest when an exception ends the block."""
+def aborted_on_error(ingest: Ingest, *, but_for: tuple[type[ArtfsError], ...] = ()) -> Iterator[None]:
+    """Abort the ingest when an exception ends the block, unless it is one of `but_for`."""
     try:
         yield
+    except but_for:
+        raise
     except BaseException:
         try:
             ingest.abort()

@@ -1,6 +1,6 @@
 """Run as a program: kills processes in the middle of a commit, one for each point, each in a copy of a repository.
 
-    python -m tests.fault.crash_worker calls|system TEMPLATE_HOME FOLDER
+    python -m tests.fault.crash_worker calls|system TEMPLATE_HOME FOLDER [commit|contribute|finish]
 
 `calls`: the points are writes to the object store and calls of the registry. `system`: the points are the operations on files that
 Python announces to audit hooks (open, rename, link, mkdir, remove), so also those in the middle of one put. Leaves one home for
@@ -13,11 +13,14 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from artfs.config import Config, load_config
 from artfs.repository.open import open_repository
+from artfs.repository.repository import Repository
+from tests.fault.contributing import SECOND, finish, upsert
 from tests.fault.crashing import Points, crashing_repository
 from tests.fault.versions import AFTER, commit
 
@@ -29,11 +32,18 @@ def _die(point: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _commit_and_die_at(how: str, config: Config, at: int) -> None:
+WHAT: dict[str, Callable[[Repository], object]] = {
+    "commit": lambda repository: commit(repository, AFTER, aliases=["best"], run_id="the-run"),
+    "contribute": lambda repository: upsert(repository, SECOND, "second"),
+    "finish": finish,
+}
+
+
+def _act_and_die_at(how: str, what: str, config: Config, at: int) -> None:
     points = Points(at, _die)
     if how == "calls":
         with crashing_repository(config, points) as repository:
-            commit(repository, AFTER, aliases=["best"], run_id="the-run")
+            WHAT[what](repository)
         return
     home = str(config.data_dir.parent)
 
@@ -43,16 +53,16 @@ def _commit_and_die_at(how: str, config: Config, at: int) -> None:
 
     with open_repository(config) as repository:
         sys.addaudithook(hook)
-        commit(repository, AFTER, aliases=["best"], run_id="the-run")
+        WHAT[what](repository)
 
 
-def _run_child(how: str, config: Config, at: int) -> bool:
-    """True if the child was killed, False if it came to the end of its commit."""
+def _run_child(how: str, what: str, config: Config, at: int) -> bool:
+    """True if the child was killed, False if it came to its end."""
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            _commit_and_die_at(how, config, at)
+            _act_and_die_at(how, what, config, at)
             code = 0
         finally:
             os._exit(code)
@@ -60,19 +70,20 @@ def _run_child(how: str, config: Config, at: int) -> bool:
     if os.WIFSIGNALED(status):
         return True
     if os.WEXITSTATUS(status) != 0:
-        raise SystemExit(f"the commit at point {at} failed by itself")
+        raise SystemExit(f"the {what} at point {at} failed by itself")
     return False
 
 
 def main() -> None:
-    how, template, folder = sys.argv[1:]
+    how, template, folder, *rest = sys.argv[1:]
+    what = rest[0] if rest else "commit"
     for at in range(1000):
         home = Path(folder) / f"{at:03}"
         shutil.copytree(template, home)
         config = load_config({"entity": "tester", "project": "default"}, {"ARTFS_HOME": str(home)})
-        if not _run_child(how, config, at):
+        if not _run_child(how, what, config, at):
             return
-    raise SystemExit("the commit has more points than expected")
+    raise SystemExit(f"the {what} has more points than expected")
 
 
 if __name__ == "__main__":

@@ -62,8 +62,9 @@ def expire_leases(repository: Repository) -> None:
 
 def assert_gc_leaves_exactly_what_is_needed(repository: Repository) -> None:
     collect_garbage(repository, grace_s=0)
-    versions = list(repository.registry.versions.iter_live())
-    needed = {pack for version in versions for pack in repository.registry.versions.needed_packs(version.id)}
+    registry = repository.registry
+    needed = {pack for version in registry.versions.iter_live() for pack in registry.versions.needed_packs(version.id)}
+    needed |= registry.contributions.needed_packs(record.id for record in registry.contributions.list_all())
     assert {pack.id for pack in repository.registry.packs.iter_all()} == needed
     assert {info.key for info in repository.objects.iter_objects()} == {pack_key(pack) for pack in needed}
     assert not repository.registry.leases.list_active()
