@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from artfs.cloud.buckets import ObjectFacts
-from artfs.cloud.failures import denied, unavailable
+from artfs.cloud.failures import denied, no_object, unavailable
 from artfs.cloud.gcs_failures import WHERE_CREDENTIALS_ARE, explained
 from artfs.cloud.gcs_session import GcsSession
 from artfs.cloud.object_reads import Elsewhere, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
@@ -36,9 +36,7 @@ class GcsClient:
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
         session, uri = self._opened(), _uri(bucket, key, version_id)
-        blob = _blob(session, bucket, key, version_id)
-        _asked(session, uri, lambda: blob.reload(timeout=session.timeout, retry=None))
-        return _facts(blob)
+        return _asked(session, uri, partial(_look, session, bucket, key, version_id))
 
     def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
         session, uri = self._opened(), f"gs://{bucket}"
@@ -115,9 +113,7 @@ def _read_by_sdk(session: GcsSession, at: ReadAt, offset: int, length: int) -> t
     before."""
     from google.api_core.exceptions import RequestRangeNotSatisfiable
 
-    blob = _blob(session, at.bucket, at.key, at.version_id)
-    blob.reload(timeout=session.timeout, retry=None)
-    facts = _facts(blob)
+    facts = _look(session, at.bucket, at.key, at.version_id)
     if offset >= facts.size:
         return None
     pinned = _blob(session, at.bucket, at.key, facts.version_id)
@@ -131,6 +127,15 @@ def _read_by_sdk(session: GcsSession, at: ReadAt, offset: int, length: int) -> t
     if len(data) != last + 1 - offset:
         raise TryAgain(unavailable(at.uri, f"the server sent {len(data)} of {last + 1 - offset} bytes"))
     return facts, data
+
+
+def _look(session: GcsSession, bucket: str, key: str, version_id: str | None) -> ObjectFacts:
+    if key in {".", ".."}:
+        # Google has no objects of these names, and the SDK would ask for what is above.
+        raise no_object(_uri(bucket, key, version_id))
+    blob = _blob(session, bucket, key, version_id)
+    blob.reload(timeout=session.timeout, retry=None)
+    return _facts(blob)
 
 
 def _blob(session: GcsSession, bucket: str, key: str, version_id: str | None) -> Any:

@@ -13,7 +13,10 @@ WHERE_CREDENTIALS_ARE = "GOOGLE_APPLICATION_CREDENTIALS, or by `gcloud auth appl
 
 
 def explained(error: Exception, uri: str, session: GcsSession) -> ArtfsError | TryAgain:
-    """What to raise instead of an exception of the SDK: TryAgain for what may pass. `uri` is the object that was asked for, or the bucket whose list was."""
+    """What to raise instead of an exception of the SDK: TryAgain for what may pass.
+
+    `uri` is the object that was asked for, or the bucket whose list was.
+    """
     import requests.exceptions
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError, TransportError
