@@ -170,7 +170,7 @@ def test_get_and_cat_of_changed_references_say_what_was_recorded_and_found(refer
 
 
 def test_verify_tells_which_references_are_no_longer_what_was_recorded(referred: Artfs, images: Path) -> None:
-    assert referred("verify", "--references").fields == {"references": "2", "not known how to ask": "0", "problems": "0"}
+    assert referred("verify", "--references").fields == {"references": "2", "of schemes that cannot be asked": "0", "problems": "0"}
     (images / "cat.txt").write_bytes(b"a dog\n")
     (images / "more/dog.txt").unlink()
     outcome = referred.run("verify", "--references", "pets:v0")

@@ -14,7 +14,7 @@ MARKED = re.compile(r"<!-- test: (commands|python) -->\n```\w+\n(.*?)```", re.DO
 
 def test_commands_and_code_of_the_readme_run_in_order(tmp_path: Path) -> None:
     marked = MARKED.findall(README.read_text())
-    assert [kind for kind, _ in marked] == ["commands", "commands", "python"]
+    assert [kind for kind, _ in marked] == ["commands", "commands", "python", "commands", "python"]
     environment = {
         **os.environ,
         "ARTFS_HOME": str(tmp_path / "home"),

@@ -84,6 +84,11 @@ class Nginx:
         fresh.replace(place)
         return self.url_of(path)
 
+    def link(self, path: str, folder: Path) -> str:
+        """Serve a folder of the test's own; its URL. Ends with `delete`."""
+        (self._www / path).symlink_to(folder)
+        return self.url_of(path)
+
     def delete(self, path: str) -> None:
         (self._www / path).unlink()
 

@@ -89,7 +89,7 @@ def _print_references(report: ReferencesReport) -> None:
             print_line(f"    needed by {version}")
     fields: list[tuple[str, Cell | list[str]]] = [
         ("references", report.checked),
-        ("not known how to ask", report.unknown),
+        ("of schemes that cannot be asked", report.unknown),
         ("problems", len(report.problems)),
     ]
     print_fields(fields)
