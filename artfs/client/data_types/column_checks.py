@@ -63,6 +63,8 @@ def misfit(name: str, values: Sequence[Any], column: ColumnType, first: int) -> 
         if own.obstacle:
             return TypeNotValid(f"the column {name!r} cannot hold row {row}: it has {own.obstacle}; {remedy}")
         merged = merge(column, own)
+        if merged.obstacle and column.kind is own.kind is Kind.DECIMAL:
+            return TypeNotValid(f"the column {name!r} cannot hold row {row}: with those before it has {merged.obstacle}; {remedy}")
         if merged.obstacle:
             return TypeNotValid(f"the column {name!r} has {column} before row {row}, and {own} there: {remedy}")
         column = merged

@@ -108,7 +108,7 @@ def _decimal(value: Decimal, depth: int) -> tuple[Any, ColumnType]:  # noqa: ARG
     _, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
         raise Refused("a Decimal must be a number: use None, or float, for what is none")
-    before, after = max(len(digits) + exponent, 1), max(-exponent, 0)
+    before, after = max(len(digits) + exponent, 0), max(-exponent, 0)
     if before + after > MOST_DIGITS:
         raise Refused(f"a Decimal must have at most {MOST_DIGITS} digits: round it, or store it as text")
     return value, ColumnType(Kind.DECIMAL, digits=(before, after))
