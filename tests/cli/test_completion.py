@@ -70,6 +70,14 @@ def test_aliases_of_the_artifact_are_completed(pets: Artfs) -> None:
     assert in_bash(pets, "artfs put x pets -a b") == ["best"]
 
 
+def test_the_artifact_behind_the_sources_of_put_is_completed(pets: Artfs) -> None:
+    for line in ("artfs put x pe", "artfs put x s3://b/y pe", "artfs put --at a x y p"):
+        assert in_bash(pets, line) == ["pets"]
+    assert in_bash(pets, "artfs put pe") == []  # a file, which the shell completes
+    assert in_bash(pets, "artfs put x y pets -a b") == ["best"]
+    assert in_bash(pets, "artfs verify --references pets:b") == ["best"]
+
+
 def test_what_cannot_be_completed_is_silence(pets: Artfs) -> None:
     for line in ("artfs show dogs:", "artfs cat pets:v9/", "artfs cat pets:v0/nothing/", "artfs ls a/b/c/d", "artfs show :"):
         assert in_bash(pets, line) == []

@@ -166,6 +166,12 @@ def test_get_and_cat_of_changed_references_say_what_was_recorded_and_found(refer
         assert "found digest" in outcome.err
     assert referred.fails("cat", "pets:v0/images/more/dog.txt").code in {3, 5}
     assert not (tmp_path / "out.txt").exists()
+    outcome = referred("get", "pets", tmp_path / "out", "--allow-missing-references")
+    assert [line.split(" was left out: ")[0] for line in outcome.err.splitlines()] == [
+        "artfs: images/cat.txt",
+        "artfs: images/more/dog.txt",
+    ]
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["notes.md"]
     assert referred("cat", "pets:v0/notes.md").out == "# pets\n"
 
 

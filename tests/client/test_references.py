@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -323,3 +326,14 @@ def test_references_show_themselves_in_a_notebook(bikes: Path) -> None:
             with artfs.init() as run:
                 run.log_artifact(artifact).wait()
     assert repr(artifact.get_path("far")) == "<ArtifactEntry 'far', unknown size, at hdfs://cluster/<b>>"
+
+
+def test_a_terminal_sees_how_many_objects_were_found(images: Path, environ: dict[str, str]) -> None:
+    script = f"import artfs; artfs.Artifact('things', type='dataset').add_reference({images.as_uri()!r})"
+    ours, theirs = pty.openpty()
+    try:
+        subprocess.run([sys.executable, "-c", script], env={**environ, "TERM": "xterm"}, stderr=theirs, timeout=60, check=True)
+        assert b"3 objects" in os.read(ours, 1 << 16)
+    finally:
+        os.close(theirs)
+        os.close(ours)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from artfs import errors
 from tests.client.making import build, content, read_tree
 from tests.servers.fake_gcs import FakeGcs
 from tests.servers.faulty_http import FaultyHttp, Reply
+from tests.servers.faulty_http import content as page_with
 from tests.servers.haproxy import HaProxy
 from tests.servers.nginx import Nginx
 from tests.servers.program import free_ports
@@ -235,6 +237,43 @@ def says_a_wrong_length(server: FaultyHttp) -> str:
 def test_a_server_that_does_not_answer_as_it_should_is_refused(faulty_http: FaultyHttp, fault: Callable[[FaultyHttp], str]) -> None:
     uri = fault(faulty_http)
     refuses(uri, errors.ReferenceUnavailable, uri)
+
+
+def lies_about_ranges(server: FaultyHttp, page: bytes) -> None:
+    server.serve("/page", Reply(206, {"ETag": '"one"', "Content-Range": f"bytes 7-{len(page) + 6}/{len(page) + 7}"}, page))
+
+
+def changes_between_two_ranges(server: FaultyHttp, page: bytes) -> None:
+    server.serve_in_turn("/page", page_with(page, '"one"'), page_with(page[::-1], '"two"'))
+
+
+def breaks_off(server: FaultyHttp, page: bytes) -> None:
+    server.serve("/page", Reply(200, {"ETag": '"one"'}, page, cut=1000))
+
+
+def shrinks(server: FaultyHttp, page: bytes) -> None:
+    server.serve("/page", page_with(page[:-1], '"one"'))
+
+
+@pytest.mark.parametrize("fault", [lies_about_ranges, changes_between_two_ranges, breaks_off, shrinks])
+def test_a_server_that_fails_when_it_is_read_leaves_nothing_wrong_behind(
+    faulty_http: FaultyHttp, fault: Callable[[FaultyHttp, bytes], None], tmp_path: Path
+) -> None:
+    page = os.urandom(3 << 20)
+    uri = faulty_http.serve("/page", page_with(page, '"one"'))
+    artifact = build("things", {"mine.txt": b"mine"})
+    artifact.add_reference(uri)
+    with artfs.init() as run:
+        run.log_artifact(artifact).wait(60)
+    fault(faulty_http, page)
+    with pytest.raises((errors.ReferenceUnavailable, errors.IntegrityError)) as caught:
+        artifact.download(tmp_path / "out")
+    assert uri in str(caught.value)
+    assert "\n" not in str(caught.value)
+    artifact.get_path("mine.txt").download(tmp_path / "out")
+    assert read_tree(tmp_path / "out") == {"mine.txt": b"mine"}
+    faulty_http.serve("/page", page_with(page, '"one"'))
+    assert content(artifact, tmp_path / "out") == {"mine.txt": b"mine", "page": page}
 
 
 def test_a_certificate_that_nobody_trusts_is_refused(self_signed_https: FaultyHttp) -> None:

@@ -12,7 +12,7 @@ from artfs.cli.context import current
 from artfs.cli.entries import find_entry, resolve_place
 from artfs.cli.lineage_recording import record_input
 from artfs.cli.options import RunOption, TargetArgument
-from artfs.cli.output import print_line
+from artfs.cli.output import print_line, print_warning
 from artfs.cli.progress import progress
 from artfs.model.entry import Kind
 from artfs.model.records import VersionRecord
@@ -30,12 +30,19 @@ def command(
         str | None,
         typer.Argument(metavar="[DEST]", help="Folder to write to, made when it is not there; ./artifacts/NAME:vN by default."),
     ] = None,
+    allow_missing: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing-references", help="Leave out references that are gone or not what was recorded, with a warning."
+        ),
+    ] = False,
     run: RunOption = None,
 ) -> None:
     """Write a version, or a path of one, to a folder, and print where.
 
     Files that are right already are not touched, wrong ones replaced, others stay. With a PATH, only what is there or below is
-    written, under the path it has in the version; a single file goes to DEST itself unless DEST is a folder.
+    written, under the path it has in the version; a single file goes to DEST itself unless DEST is a folder. References are fetched
+    from where they are, and only while they are what was recorded.
     """
     invocation = current(ctx)
     wanted = invocation.place(target)
@@ -48,7 +55,16 @@ def command(
         else:
             where = Path(destination or Path("artifacts", version.name))
             with progress("get", version.file_count if entry is None else None) as on_progress:
-                download(repository, version, where, path_prefix=wanted.path or None, on_progress=on_progress)
+                missing = download(
+                    repository,
+                    version,
+                    where,
+                    path_prefix=wanted.path or None,
+                    on_progress=on_progress,
+                    allow_missing_references=allow_missing,
+                )
+            for reference in missing:
+                print_warning(f"{reference.path} was left out: {reference.what}")
     print_line(str(where))
 
 
