@@ -241,13 +241,13 @@ def _answer(
 
 
 def _follow(uri: str, address: str, location: str, hops: int) -> str:
-    following = urljoin(address, location)
+    try:
+        following = urljoin(address, location)
+        scheme = parse_url(following).scheme
+    except (HTTPError, ValueError) as error:
+        raise lies(uri, "it redirects to what is no address") from error
     if hops == _MAX_REDIRECTS:
         raise leads_in_a_circle(uri, following, hops)
-    try:
-        scheme = parse_url(following).scheme
-    except HTTPError as error:
-        raise lies(uri, "it redirects to what is no address") from error
     if scheme not in {"http", "https"}:
         raise leads_elsewhere(uri, following)
     return following

@@ -30,13 +30,19 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Reply:
-    """What is sent, as it stands. A Content-Length is added only where `sized`; `cut` closes after so many bytes of body."""
+    """What is sent, as it stands. A Content-Length is added only where `sized`.
+
+    After `cut` bytes of body the connection is closed, or nothing more is said on it where it `stalls`. `drip_s` is the time from
+    one byte of the body to the next.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     sized: bool = True
     cut: int | None = None
+    stalls: bool = False
+    drip_s: float = 0.0
 
 
 Answer = Callable[[Asked], Reply]
@@ -65,9 +71,10 @@ class FaultyHttp:
 
     def __init__(self, certificate: Path | None = None) -> None:
         self._answers: dict[str, Answer] = {}
+        self.stopped = threading.Event()
         self.asked: list[Asked] = []
         self.certificate: Path | None = None
-        self._server = _Server(("127.0.0.1", 0), self._handler_class())
+        self._server = _Server(self)
         scheme = "http"
         if certificate is not None:
             scheme = "https"
@@ -100,47 +107,16 @@ class FaultyHttp:
         return [asked.method for asked in self.asked]
 
     def stop(self) -> None:
+        self.stopped.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
-    def _reply_to(self, asked: Asked) -> Reply:
+    def reply_to(self, asked: Asked) -> Reply:
+        """Note a request, and say what is sent for it."""
         self.asked.append(asked)
         answer = self._answers.get(asked.path.partition("?")[0])
         return answer(asked) if answer else Reply(404)
-
-    def _handler_class(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = 20
-
-            def do_GET(self) -> None:
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                reply = server._reply_to(Asked(self.command, self.path, headers))
-                self._send(reply)
-
-            do_HEAD = do_GET  # noqa: N815
-
-            def _send(self, reply: Reply) -> None:
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                if reply.sized and not any(name.lower() == "content-length" for name in reply.headers):
-                    self.send_header("Content-Length", str(len(reply.body)))
-                # Without a length the end of the connection is that of the body.
-                if not reply.sized or reply.cut is not None or "Content-Length" in reply.headers:
-                    self.send_header("Connection", "close")
-                    self.close_connection = True
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(reply.body[: reply.cut])
-
-            def log_message(self, *_: object) -> None:
-                """Nothing: the requests are noted."""
-
-        return Handler
 
 
 class _Server(ThreadingHTTPServer):
@@ -148,9 +124,10 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = False
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, faulty: FaultyHttp) -> None:
+        self.faulty = faulty
         self._open: set[socket.socket] = set()
-        super().__init__(*arguments)
+        super().__init__(("127.0.0.1", 0), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
@@ -168,6 +145,44 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """Nothing: clients that go away, or do not trust a certificate, are what is tested."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = 20
+
+    def do_GET(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        reply = self.server.faulty.reply_to(Asked(self.command, self.path, headers))
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.sized and not any(name.lower() == "content-length" for name in reply.headers):
+            self.send_header("Content-Length", str(len(reply.body)))
+        # Without a length the end of the connection is that of the body.
+        if not reply.sized or reply.cut is not None or "Content-Length" in reply.headers:
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        self.end_headers()
+        if self.command != "HEAD":
+            self._send_body(reply)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def _send_body(self, reply: Reply) -> None:
+        body = reply.body[: reply.cut]
+        if not reply.drip_s:
+            self.wfile.write(body)
+        for at in range(len(body) if reply.drip_s else 0):
+            if self.server.faulty.stopped.wait(reply.drip_s):
+                return
+            self.wfile.write(body[at : at + 1])
+        if reply.stalls:
+            self.server.faulty.stopped.wait()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the requests are noted."""
 
 
 def _sign(folder: Path) -> Path:

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from artfs.cloud.http import HttpClient
+from artfs.references.http import HttpHome
 from artfs.references.open import open_references
 from artfs.references.references import References
 from tests.contract.references.homes import FolderPlace, GcsPlace, Place, S3Place, WebPlace
+from tests.contract.references.web import OpenWeb
 from tests.servers.fake_gcs import FakeGcs
 from tests.servers.nginx import Nginx
 from tests.servers.seaweedfs import SeaweedFs
@@ -28,6 +31,26 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> Iterator[References]
     opened = open_references(tmp_path_factory.mktemp("cache"))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def open_web() -> Iterator[OpenWeb]:
+    """Opens references over HTTP that wait for nothing longer than a test may take."""
+    opened: list[References] = []
+
+    def open_references(budget_s: float = 20, **environ: str) -> References:
+        home = HttpHome(HttpClient({"NETRC": "/nowhere", **environ}, backoff_s=0.005, budget_s=budget_s))
+        opened.append(References({"http": home, "https": home}))
+        return opened[-1]
+
+    yield open_references
+    for references in opened:
+        references.close()
+
+
+@pytest.fixture
+def web(open_web: OpenWeb) -> References:
+    return open_web()
 
 
 class S3Buckets:
