@@ -5,14 +5,19 @@ Sizes are bytes, times ISO 8601 in UTC, digests hexadecimal; a value that is not
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from artfs.cli.output import Size, format_time
+from artfs.cli.output import Size, format_time, is_terminal
 from artfs.model.digest import NO_DIGEST, format_digest
 from artfs.model.entry import Entry, Kind, Reference
 from artfs.model.records import CollectionRecord, RunRecord, VersionRecord
+from artfs.references.changed import recorded_digest
+
+#: Digits of a digest that people compare.
+_SHORT_DIGEST = 12
 
 
 def collection_form(collection: CollectionRecord, latest: VersionRecord | None) -> dict[str, Any]:
@@ -97,9 +102,17 @@ def size_of(entry: Entry) -> Size | None:
 
 def describe_pin(reference: Reference) -> str | None:
     """What has to be the same for the content to be the same, in words; None where only the URI counts."""
+    digest = recorded_digest(reference)
     facts = [f"ETag {reference.etag}"] if reference.etag is not None else []
+    if digest is not None:
+        facts = [f"digest {shown_digest(digest)}"]
     facts += [f"version {reference.version_id}"] if reference.version_id is not None else []
     return ", ".join(facts) or None
+
+
+def shown_digest(digest: str) -> str:
+    """A digest in hexadecimal: its beginning for people, whole for programs."""
+    return f"{digest[:_SHORT_DIGEST]}…" if is_terminal(sys.stdout) else digest
 
 
 def modified_at(entry: Entry) -> datetime:

@@ -11,7 +11,7 @@ import typer
 from artfs.cli.completion import complete_target
 from artfs.cli.context import Invocation, current
 from artfs.cli.entries import find_entry, resolve_place
-from artfs.cli.forms import collection_form, describe_pin, entry_form, modified_at, size_of
+from artfs.cli.forms import collection_form, describe_pin, entry_form, modified_at, shown_digest, size_of
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Column, Size, print_json, print_note, print_table
 from artfs.cli.place import Place
@@ -123,5 +123,5 @@ def _row(entry: Entry, form: Form) -> list[Cell]:
 
 def _content(entry: Entry) -> str | None:
     if entry.kind is Kind.FILE:
-        return format_digest(entry.digest)
+        return shown_digest(format_digest(entry.digest))
     return None if entry.reference is None else describe_pin(entry.reference)
