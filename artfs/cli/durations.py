@@ -25,3 +25,11 @@ def format_duration(seconds: float) -> str:
         if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
             return f"{int(seconds // _SECONDS[unit])}{unit}"
     return f"{seconds:g}s"
+
+
+def format_age(seconds: float) -> str:
+    """How long ago something was, in one unit, rounded down: `12s`, `5m`, `3h`, `8d`."""
+    for unit in ("d", "h", "m"):
+        if seconds >= _SECONDS[unit]:
+            return f"{int(seconds // _SECONDS[unit])}{unit}"
+    return f"{max(int(seconds), 0)}s"

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
+
+from artfs.config import Config
+from artfs.model.entry import pack_key
+from artfs.repository.open import open_repository
 from tests.cli.conftest import Artfs
+from tests.fault.contributing import upsert
 
 STATUS_KEYS = {
     "entity", "project", "registry", "objects", "run", "projects", "artifacts", "versions", "version_size", "packs", "stored_size",
-    "commits_under_way", "mounts", "staging", "log_dir", "staging_dir", "memo_dir",
+    "commits_under_way", "unfinished", "mounts", "staging", "log_dir", "staging_dir", "memo_dir",
+}  # fmt: skip
+
+UNFINISHED_KEYS = {
+    "entity", "project", "artifact", "type", "distributed_id", "writers", "contributions", "file_count", "size", "first_at",
+    "last_at",
 }  # fmt: skip
 
 
@@ -18,7 +30,7 @@ def test_status_counts_what_is_stored(pets: Artfs, tmp_path: Path) -> None:
     assert (status["entity"], status["project"], status["artifacts"], status["versions"]) == ("tester", "default", 1, 2)
     assert status["packs"] > 0
     assert status["stored_size"] > 0
-    assert (status["mounts"], status["staging"], status["commits_under_way"]) == ([], [], 0)
+    assert (status["mounts"], status["staging"], status["commits_under_way"], status["unfinished"]) == ([], [], 0, [])
     assert status["log_dir"].startswith(str(tmp_path))
     assert pets("status").fields["versions"] == "2"
 
@@ -36,7 +48,7 @@ def test_gc_deletes_what_no_version_needs_after_the_grace_period(pets: Artfs) ->
     assert dry["dry_run"] is True
     assert pets("status", "--json").json["stored_size"] == before
     report = pets("gc", "--json").json
-    assert set(report) == {"dry_run", "deleted", "leftovers", "doomed", "leases", "kept"}
+    assert set(report) == {"dry_run", "deleted", "leftovers", "doomed", "leases", "abandoned", "kept"}
     assert report["deleted"] == {"packs": 0, "size": 0}
     assert report["doomed"]["packs"] > 0
     assert pets("gc", "--grace", "0s", "--json").json["deleted"]["packs"] > 0
@@ -49,9 +61,59 @@ def test_gc_prints_a_line_for_each_thing_it_did(pets: Artfs) -> None:
 
 
 def test_gc_refuses_what_is_no_duration(pets: Artfs) -> None:
-    outcome = pets.fails("gc", "--grace", "soon")
-    assert outcome.code == 2
-    assert "24h" in outcome.err
+    for option in ("--grace", "--abandoned"):
+        outcome = pets.fails("gc", option, "soon")
+        assert outcome.code == 2
+        assert "24h" in outcome.err
+
+
+@pytest.fixture
+def contributed(pets: Artfs, config: Config) -> Artfs:
+    """Two runs have contributed to a version that nobody has finished."""
+    with open_repository(config) as repository:
+        for run_id in ("first", "second"):
+            repository.registry.runs.create("tester", "default", run_id=run_id, name=f"the {run_id}")
+            upsert(repository, {f"{run_id}.bin": b"1234567"}, run_id, together="a group")
+    return pets
+
+
+def test_status_lists_what_is_contributed_and_not_finished(contributed: Artfs) -> None:
+    (found,) = contributed("status", "--json").json["unfinished"]
+    assert set(found) == UNFINISHED_KEYS
+    assert (found["entity"], found["project"], found["artifact"], found["type"]) == ("tester", "default", "parts", "dataset")
+    assert (found["distributed_id"], found["writers"]) == ("a group", ["the first (run first)", "the second (run second)"])
+    assert (found["contributions"], found["file_count"], found["size"]) == (2, 2, 14)
+    assert found["first_at"] < found["last_at"]
+    assert re.fullmatch(
+        r"tester/default/parts under the distributed_id 'a group': 2 files in 2 contributions by the first \(run first\), "
+        r"the second \(run second\), the last \d+[sm] ago, 14 bytes",
+        contributed("status").fields["contributed, not finished"],
+    )
+
+
+def test_gc_gives_up_what_was_abandoned_and_says_so_before(contributed: Artfs) -> None:
+    assert contributed("gc", "--json").json["abandoned"] == []
+    dry = contributed("gc", "--abandoned", "0", "--dry-run", "--json").json
+    assert [found["distributed_id"] for found in dry["abandoned"]] == ["a group"]
+    assert dry["doomed"]["packs"] > 0
+    assert (
+        contributed("gc", "--json").json["kept"]["needed by contributions that are not finished"]["packs"] == dry["doomed"]["packs"]
+    )
+    first_line = contributed("gc", "--abandoned", "0s").lines[0]
+    assert first_line.startswith("given up: tester/default/parts under the distributed_id 'a group': 2 files")
+    assert contributed("status", "--json").json["unfinished"] == []
+    assert contributed("gc", "--grace", "0", "--json").json["deleted"]["packs"] == dry["doomed"]["packs"]
+    assert contributed("verify", "--json").json["sound"] is True
+
+
+def test_verify_says_which_contribution_needs_a_pack_that_is_lost(contributed: Artfs, config: Config) -> None:
+    with open_repository(config) as repository:
+        (record, _) = repository.registry.contributions.list_all()
+        for pack in repository.registry.contributions.needed_packs([record.id]):
+            repository.objects.delete(pack_key(pack))
+    outcome = contributed.run("verify", "--read-data")
+    assert outcome.code == 5
+    assert f"needed by tester/default/parts (contribution {record.id} of the first (run first) to 'a group')" in outcome.out
 
 
 def test_verify_of_a_sound_store_is_done(pets: Artfs) -> None:

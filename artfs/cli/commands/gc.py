@@ -10,7 +10,8 @@ from artfs.cli.context import current
 from artfs.cli.durations import format_duration, parse_duration
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Column, Size, print_json, print_table
-from artfs.repository.gc import GRACE_S, GcReport, PackTotal, collect_garbage
+from artfs.cli.unfinished import describe_unfinished, unfinished_form
+from artfs.repository.gc import ABANDONED_S, GRACE_S, GcReport, PackTotal, collect_garbage
 from artfs.repository.open import open_repository
 
 EXAMPLE = "artfs gc --grace 24h --dry-run"
@@ -21,21 +22,32 @@ def command(
     grace: Annotated[
         str, typer.Option("--grace", metavar="DURATION", help="How long bytes stay after nothing needs them: 90s, 15m, 24h, 7d.")
     ] = format_duration(GRACE_S),
+    abandoned: Annotated[
+        str,
+        typer.Option(
+            "--abandoned",
+            metavar="DURATION",
+            help="How long contributions of parallel runs wait for their finish, after the last one.",
+        ),
+    ] = format_duration(ABANDONED_S),
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete bytes that no version needs any more.
 
-    Safe beside commits in flight. Bytes are doomed first and deleted by a later gc, when the grace period is over.
+    Safe beside commits in flight. Bytes are doomed first and deleted by a later gc, when the grace period is over. Contributions
+    that nobody has finished are given up before, a set as a whole.
     """
     invocation = current(ctx)
-    grace_s = parse_duration(grace)
+    grace_s, abandoned_s = parse_duration(grace), parse_duration(abandoned)
     with open_repository(invocation.config) as repository:
-        report = collect_garbage(repository, grace_s=grace_s, dry_run=dry_run)
+        report = collect_garbage(repository, grace_s=grace_s, abandoned_s=abandoned_s, dry_run=dry_run)
     if as_json:
         print_json(_form(report))
         return
-    rows: list[list[Cell]] = [[what, total.packs, Size(total.size)] for what, total in _lines(report)]
+    given_up = "would be given up" if dry_run else "given up"
+    rows: list[list[Cell]] = [[f"{given_up}: {describe_unfinished(each)}", None, Size(each.size)] for each in report.abandoned]
+    rows += [[what, total.packs, Size(total.size)] for what, total in _lines(report)]
     print_table([Column("what"), Column("packs", right=True), Column("size", right=True)], rows)
 
 
@@ -56,6 +68,7 @@ def _form(report: GcReport) -> dict[str, Any]:
         "leftovers": _total_form(report.leftovers),
         "doomed": _total_form(report.doomed),
         "leases": report.leases,
+        "abandoned": [unfinished_form(each) for each in report.abandoned],
         "kept": {why: _total_form(total) for why, total in report.kept.items()},
     }
 

@@ -11,10 +11,13 @@ import typer
 
 from artfs.cli.context import current
 from artfs.cli.options import JsonOption
-from artfs.cli.output import Cell, Size, counted, print_fields, print_json
+from artfs.cli.output import Cell, Size, counted, format_size, print_fields, print_json
+from artfs.cli.unfinished import describe_unfinished, unfinished_form
 from artfs.config import Config
+from artfs.model.contributions import ContributionSet
 from artfs.mount.control import list_mounts
 from artfs.mount.mount_info import MountInfo
+from artfs.repository.contribute import list_unfinished
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from artfs.vfs.staging.folder import is_staging_name
@@ -25,18 +28,20 @@ EXAMPLE = "artfs status --json"
 def command(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show the settings in force, what is stored and what is mounted.
 
-    Counts are of everything in the registry, not of one project. Passwords in addresses are not shown.
+    Counts are of everything in the registry, not of one project. What parallel runs have contributed and nobody has finished is
+    listed, too. Passwords in addresses are not shown.
     """
     invocation = current(ctx)
     with open_repository(invocation.config) as repository:
-        form = _form(invocation.config, repository)
+        unfinished = list_unfinished(repository)
+        form = _form(invocation.config, repository, unfinished)
     if as_json:
         print_json(form)
     else:
-        print_fields(_fields(form))
+        print_fields(_fields(form, [f"{describe_unfinished(found)}, {format_size(found.size)}" for found in unfinished]))
 
 
-def _form(config: Config, repository: Repository) -> dict[str, Any]:
+def _form(config: Config, repository: Repository, unfinished: list[ContributionSet]) -> dict[str, Any]:
     registry = repository.registry
     projects = registry.collections.projects()
     collections = [collection for entity, project in projects for collection in registry.collections.list(entity, project)]
@@ -54,6 +59,7 @@ def _form(config: Config, repository: Repository) -> dict[str, Any]:
         "packs": len(packs),
         "stored_size": sum(packs),
         "commits_under_way": len(registry.leases.list_active()),
+        "unfinished": [unfinished_form(found) for found in unfinished],
         "mounts": [_mount_form(mount) for mount in list_mounts(config)],
         "staging": sorted(str(path) for path in _staging_directories(config.staging_dir)),
         "log_dir": str(config.log_dir),
@@ -78,7 +84,7 @@ def _staging_directories(root: Path) -> Iterator[Path]:
     return (path.relative_to(root) for path in root.glob("*/*/*/*") if is_staging_name(path.name) and path.is_dir())
 
 
-def _fields(form: dict[str, Any]) -> list[tuple[str, Cell | list[str]]]:
+def _fields(form: dict[str, Any], unfinished: list[str]) -> list[tuple[str, Cell | list[str]]]:
     mounts = [
         f"{mount['mountpoint']} ({mount['target']}{', read-only' if mount['read_only'] else ''}, process {mount['pid']})"
         for mount in form["mounts"]
@@ -95,6 +101,7 @@ def _fields(form: dict[str, Any]) -> list[tuple[str, Cell | list[str]]]:
         ("packs", form["packs"]),
         ("size of packs", Size(form["stored_size"])),
         ("commits under way", form["commits_under_way"]),
+        ("contributed, not finished", unfinished or None),
         ("mounts", mounts or None),
         ("staging", form["staging"] or None),
         ("logs", form["log_dir"]),
