@@ -12,7 +12,7 @@ import artfs
 from artfs.client.artifact import Artifact
 from artfs.client.session import SESSION
 from artfs.data_types import PartitionedTable, Table
-from artfs.errors import IntegrityError, NameNotValid, ReadOnly, TypeNotValid
+from artfs.errors import IntegrityError, NameNotValid, ReadOnly, ReferenceChanged, TypeNotValid
 
 ROWS = [[1, 2.5, "x"], [None, 3.0, None], [3, float("nan"), "z"]]
 
@@ -201,3 +201,13 @@ def test_a_table_at_a_reference_is_read_where_it_is(tmp_path: Path) -> None:
         for holder in (artifact, run.log_artifact(artifact).wait(60)):
             assert holder.get("True") == make_table()
             assert holder.get("False") == make_table()
+
+
+def test_a_table_at_a_reference_that_has_changed_is_not_read(tmp_path: Path) -> None:
+    source = tmp_path / "far.table.parquet"
+    source.write_bytes(make_table().encode())
+    artifact = make_artifact()
+    artifact.add_reference(source.as_uri())
+    source.write_bytes(artfs.Table(columns=["a"], data=[[1]]).encode())
+    with pytest.raises(ReferenceChanged, match=r"far\.table\.parquet is not what was recorded"):
+        artifact.get("far")

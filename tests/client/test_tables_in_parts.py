@@ -223,6 +223,21 @@ def test_a_part_is_opened_when_its_turn_comes() -> None:
     assert files.opened == ["parts/table_1.table.parquet"]
 
 
+def test_parts_of_several_runs_are_one_table() -> None:
+    for number in range(3):
+        with artfs.init(group="together") as run:
+            artifact = artfs.Artifact("results", type="table")
+            artifact.add(part(number), f"parts/table_{number}")
+            run.upsert_artifact(artifact)
+            assert artifact.get(f"parts/table_{number}") == part(number)
+    with artfs.init(group="together") as run:
+        artifact = artfs.Artifact("results", type="table")
+        artifact.add(PartitionedTable("parts"), "all")
+        finished = run.finish_artifact(artifact)
+    for source in (finished, artfs.Api().artifact("results:v0")):
+        assert [row for _, row in get(source).iterrows()] == [[0, "row 0"], [1, "row 1"], [2, "row 2"]]
+
+
 def test_a_notebook_shows_the_first_rows() -> None:
     table = get(make({f"table_{number}": part(*range(15)) for number in range(3)}))
     html = table._repr_html_()

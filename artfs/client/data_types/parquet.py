@@ -17,6 +17,7 @@ from typing import Any
 
 from artfs.client.data_types.arrow_types import arrow_type
 from artfs.client.data_types.column_type import ColumnType
+from artfs.client.data_types.frames import import_pandas
 from artfs.client.data_types.mixed_values import encode_mixed
 from artfs.errors import NotInstalled, TypeNotValid
 
@@ -64,15 +65,6 @@ def to_frame(columns: Sequence[Column]) -> Any:
     frame = pandas.concat(series, axis=1) if series else pandas.DataFrame()
     frame.columns = [column.name for column in columns]
     return frame
-
-
-def import_pandas() -> Any:
-    """pandas. Raises NotInstalled."""
-    try:
-        import pandas  # noqa: ICN001, PLC0415  optional, and slow to import
-    except ImportError as error:
-        raise NotInstalled("a DataFrame needs pandas: install it with pip install pandas") from error
-    return pandas
 
 
 def import_pyarrow() -> tuple[Any, Any]:

@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from html import escape
 from itertools import islice
 from typing import Any, Protocol
 
 from artfs.client.data_types.column_type import ColumnType, merge
-from artfs.client.data_types.parquet import import_pandas
+from artfs.client.data_types.frames import import_pandas
 from artfs.client.data_types.stored_table import StoredTable
 from artfs.client.data_types.table import Table
 from artfs.client.data_types.table_display import SHOWN_ROWS, format_columns, format_count, format_table_html
@@ -119,7 +120,7 @@ class PartitionedTable:
 
     def _repr_html_(self) -> str:
         if self._files is None:
-            return f"<div>{self!r}</div>".replace("<P", "&lt;P").replace("'>", "'&gt;")
+            return f"<div>{escape(repr(self))}</div>"
         notes = [f"{format_count(len(self.parts), 'part')} below {self._parts_path}"]
         rows = (row for _, row in self.iterrows())
         return format_table_html(self.columns, islice(rows, SHOWN_ROWS), len(self), notes)

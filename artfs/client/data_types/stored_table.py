@@ -19,13 +19,13 @@ from artfs.client.data_types.arrow_types import column_type_of
 from artfs.client.data_types.column_type import MIXED, Kind
 from artfs.client.data_types.mixed_values import decode_mixed
 from artfs.client.data_types.parquet import FORMAT, NOTES, import_pyarrow
-from artfs.errors import ArtfsError, IntegrityError, TypeNotValid, UserError
+from artfs.errors import ArtfsError, IntegrityError, ReferenceChanged, TypeNotValid, UserError
 
 #: Rows and encoded bytes that are in memory at once while going through a table, as far as the file can be believed.
 _BATCH_ROWS = 16 << 10
 _BATCH_BYTES = 16 << 20
-#: Text of one batch that is decoded cell by cell; more is decoded once for each different text, or not at all where it is in lists.
-_MOST_TEXT = 256 << 20
+#: Bytes that become Python objects at once: of more text, each is decoded once, or not at all where it is in a list of one row.
+_MOST_BYTES = 256 << 20
 #: What fits into memory as Python objects on a large machine.
 _MOST_VALUES = 1 << 28
 
@@ -58,9 +58,10 @@ class StoredTable:
         count = 0
         with _telling(self.name):
             for batch in self._file.iter_batches(batch_size=self._batch_rows(), use_threads=False):
-                columns = [self._values(index, array) for index, array in enumerate(batch.columns)]
                 count += batch.num_rows
-                yield from map(list, zip(*columns, strict=True))
+                for piece in self._pieces(batch):
+                    columns = [self._values(index, array) for index, array in enumerate(piece.columns)]
+                    yield from map(list, zip(*columns, strict=True))
             if count != self.row_count:
                 raise IntegrityError(f"it has {count} rows, and says that there are {self.row_count}")
 
@@ -78,7 +79,7 @@ class StoredTable:
         if types.is_timestamp(array.type) and array.type.unit != "us":
             array = array.cast(self._arrow.timestamp("us", array.type.tz))
         is_text = types.is_dictionary(array.type)
-        if (is_text or types.is_nested(array.type)) and (size := self._text_size(array)) > _MOST_TEXT:
+        if (is_text or types.is_nested(array.type)) and (size := self._text_size(array)) > _MOST_BYTES:
             if not is_text:
                 raise IntegrityError(f"the column {self.columns[index]!r} has {size} bytes of text in {len(array)} rows")
             texts = array.dictionary.to_pylist()
@@ -86,6 +87,19 @@ class StoredTable:
         else:
             values = (array.dictionary_decode() if is_text else array).to_pylist()
         return [decode_mixed(value) for value in values] if index in self._mixed else values
+
+    def _pieces(self, batch: Any) -> Iterator[Any]:
+        """The batch in pieces that are few where its lists are long."""
+        nested = [array for array in batch.columns if self._arrow.types.is_nested(array.type)]
+        size = sum(self._text_size(array) + 8 * self._value_count(array) for array in nested)
+        rows = max(batch.num_rows * _MOST_BYTES // max(size, 1), 1)
+        return (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+
+    def _value_count(self, array: Any) -> int:
+        types = self._arrow.types
+        if types.is_struct(array.type):
+            return sum(map(self._value_count, array.flatten()))
+        return self._value_count(array.flatten()) if types.is_nested(array.type) else len(array)
 
     def _text_size(self, array: Any) -> int:
         """Bytes of all texts in an array of any type, each counted as often as it is there."""
@@ -139,6 +153,8 @@ def _read_notes(notes: dict[bytes, bytes]) -> set[str]:
 def _telling(name: str) -> Iterator[None]:
     try:
         yield
+    except ReferenceChanged:
+        raise
     except IntegrityError as error:
         raise IntegrityError(f"cannot read the table {name}: {error.message}") from error
     except ArtfsError:

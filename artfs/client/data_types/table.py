@@ -13,7 +13,7 @@ from typing import Any, Self
 from artfs.client.data_types.column_checks import ColumnRule, check_columns, misfit, same_values
 from artfs.client.data_types.column_type import NULL, ColumnType, merge
 from artfs.client.data_types.expected_type import expected_types
-from artfs.client.data_types.frames import is_frame, values_of
+from artfs.client.data_types.frames import import_numpy, is_frame, values_of
 from artfs.client.data_types.parquet import Column, encode_table, to_frame
 from artfs.client.data_types.stored_table import StoredTable
 from artfs.client.data_types.table_display import SHOWN_ROWS, format_columns, format_table_html, format_table_line
@@ -123,16 +123,17 @@ class Table:
         return list(range(len(self)))
 
     def get_column(self, name: str | int, convert_to: str | None = None) -> Any:
-        """The values of a column as a list, or as an array with `convert_to="numpy"`. Raises EntryNotFound (a KeyError)."""
+        """The values of a column as a list, or as an array with `convert_to="numpy"`.
+
+        Raises EntryNotFound (a KeyError), NotInstalled without numpy.
+        """
         if convert_to not in {None, "numpy"}:
             raise UserError(f"a column cannot be converted to {convert_to!r}: use 'numpy', or None for a list")
         index = self._find(name)
         values = [row[index] for row in self.data]
         if convert_to is None:
             return values
-        import numpy  # noqa: ICN001, PLC0415  optional, and slow to import
-
-        return numpy.array(values)
+        return import_numpy().array(values)
 
     def to_pandas(self) -> Any:
         """A DataFrame, as pandas reads it from the stored file. Raises NotInstalled without pandas or pyarrow."""

@@ -323,6 +323,7 @@ def test_a_table_without_columns_is_not_stored() -> None:
         Table(columns=[]).encode()
 
 
+PYARROW = "True tables are stored by pyarrow, which is not installed: pip install 'artfs[tables]'"
 #: Takes a package away as if it had never been installed.
 WITHOUT = """
 import sys
@@ -336,7 +337,7 @@ from artfs.errors import NotInstalled
 table = artfs.Table(columns=["a"], data=[[1]])
 table.add_data(2)
 print(table, table._repr_html_().count("<td>"))
-for call in (table.encode, table.to_pandas):
+for call in (table.encode, table.to_pandas, lambda: table.get_column("a", "numpy")):
     try:
         call()
         print("fine")
@@ -348,8 +349,16 @@ for call in (table.encode, table.to_pandas):
 @pytest.mark.parametrize(
     ("package", "lines"),
     [
-        ("pyarrow", ["True tables are stored by pyarrow, which is not installed: pip install 'artfs[tables]'"] * 2),
-        ("pandas", ["fine", "True a DataFrame needs pandas: install it with pip install pandas"]),
+        ("pyarrow", [PYARROW, PYARROW, "fine"]),
+        ("pandas", ["fine", "True a DataFrame needs pandas: install it with pip install pandas", "fine"]),
+        (
+            "numpy",
+            [
+                "fine",
+                "True a DataFrame needs pandas: install it with pip install pandas",
+                "True an array needs numpy: install it with pip install numpy",
+            ],
+        ),
     ],
 )
 def test_without_the_extra_the_error_names_it(package: str, lines: list[str], environ: dict[str, str]) -> None:
