@@ -139,7 +139,7 @@ class Artifact(Building, HoldsObjects):
 
     @property
     def size(self) -> int:
-        """Bytes in all files."""
+        """Bytes in all files; a reference whose size nobody has asked for adds none."""
         return self._core.counts()[1]
 
     @property

@@ -73,8 +73,8 @@ def test_ctrl_c_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["nothing"], "No such command 'nothing'"),
         (["verison"], "Did you mean 'versions'"),
-        (["put"], "Missing argument 'SOURCE...'"),
-        (["put", "a"], "Missing argument 'SOURCE...'"),
+        (["put"], "Missing argument 'NAME'"),
+        (["put", "a"], "Missing argument 'NAME'"),
         (["put", "a", "b", "--max-objects", "0"], "--max-objects"),
         (["ls", "--nothing"], "No such option: --nothing"),
         (["ls", "a", "b"], "unexpected extra argument"),

@@ -299,6 +299,32 @@ def test_references_are_constructed_and_used(bikes: Path) -> None:
         assert [used.name for used in run.used_artifacts()] == ["things:v0"]
 
 
+def test_runs_that_build_one_version_together_may_refer(bikes: Path, images: Path, tmp_path: Path) -> None:
+    for uri in (bikes.as_uri(), images.as_uri()):
+        with artfs.init(group="together") as run:
+            part = make()
+            part.add_reference(uri)
+            run.upsert_artifact(part)
+    with artfs.init(group="together") as run:
+        whole = build("things", {"notes.txt": b"of my own"})
+        run.finish_artifact(whole)
+    assert content(whole, tmp_path / "out") == {"notes.txt": b"of my own", "bikes.h5": BIKES, **FILES}
+
+
+def test_a_table_may_be_a_reference(workplace: Path) -> None:
+    with artfs.init() as run:
+        stored = artfs.Artifact("numbers", type="dataset")
+        stored.add(artfs.Table(columns=["n"], data=[[1], [2]]), "parts/one")
+        run.log_artifact(stored).wait(60)
+        folder = Path(stored.download())
+        referred = artfs.Artifact("far-numbers", type="dataset")
+        referred.add_reference((workplace / folder).as_uri())
+        run.log_artifact(referred).wait(60)
+    table = referred.get("parts/one")
+    assert isinstance(table, artfs.Table)
+    assert [row for _, row in table.iterrows()] == [[1], [2]]
+
+
 def test_references_can_be_logged_to_another_entity(bikes: Path, tmp_path: Path) -> None:
     only = make("only")
     only.add_reference(bikes.as_uri())

@@ -53,11 +53,12 @@ class Finding:
 def command(
     ctx: typer.Context,
     sources: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Files, folders, - for stdin, and URIs (http, https, s3, gs, file) of what is to be left where it is.",
             autocompletion=complete_source,
+            default_factory=lambda: None,
         ),
     ],
     name: ArtifactArgument,
@@ -92,6 +93,8 @@ def command(
     URI, what identifies the content is recorded and the bytes stay where they are. Content that equals a version of the artifact
     makes no new one. The alias latest always moves to what was put.
     """
+    if not sources:  # optional to the parser, which would take the one word that was said for the name, and miss a source
+        ctx.fail("Missing argument 'NAME': where to put it")
     invocation = current(ctx)
     request = CommitRequest(
         artifact=invocation.artifact(name),
