@@ -16,6 +16,7 @@ from artfs.registry.migrations import NEWEST, migrate
 from artfs.registry.open import Registry, open_registry
 from artfs.registry.schema import metadata
 from tests.contract.registry.racers import Kind, race
+from tests.contract.registry.test_contributions import contribute
 from tests.contract.registry.writer import BIKE, Writer
 
 
@@ -67,6 +68,34 @@ def test_older_registry_goes_through_the_steps_it_has_not_seen(registry: Registr
     migrate(registry._database, "it", newest=NEWEST + 3, steps=steps)
     assert schema_number(registry) == NEWEST + 3
     assert Writer(registry).log(b"A").created
+
+
+def columns(registry: Registry, table: str) -> dict[str, tuple[str, bool]]:
+    found = registry._database.read(lambda connection: inspect(connection).get_columns(table))
+    return {column["name"]: (str(column["type"]), column["nullable"]) for column in found}
+
+
+def test_a_registry_of_schema_1_becomes_one_of_the_newest(registry: Registry, registry_url: str) -> None:
+    writer = Writer(registry)
+    version = writer.log(b"A").version
+    newest = columns(registry, "contributions")
+
+    def make_older(connection: Connection) -> None:
+        for column in ("size", "file_count"):
+            connection.execute(text(f"ALTER TABLE contributions DROP COLUMN {column}"))
+        connection.execute(text("UPDATE artfs_schema SET version = 1"))
+
+    registry._database.write(make_older)
+    reopened = open_registry(registry_url)
+    try:
+        assert schema_number(reopened) == NEWEST
+        assert columns(reopened, "contributions") == newest
+        assert Writer(reopened).resolve("latest") == version
+        reopened.runs.create("team", "demo", run_id="one")
+        contribute(Writer(reopened), b"B")
+        assert [found.size for found in reopened.contributions.list_sets()] == [1]
+    finally:
+        reopened.close()
 
 
 def test_failing_step_leaves_the_registry_as_it_was(registry: Registry) -> None:

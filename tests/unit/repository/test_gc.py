@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_entries
 from artfs.repository.delete import delete_version
-from artfs.repository.gc import KEPT_GRACE, KEPT_NEEDED, collect_garbage
+from artfs.repository.gc import KEPT_GRACE, KEPT_NEEDED, KEPT_UNFINISHED, collect_garbage
 from artfs.repository.repository import Repository
+from tests.fault.contributing import FIRST, OWN, SECOND, TOGETHER, make_runs, upsert
 from tests.fault.versions import ARTIFACT, BEFORE, assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, read_all, resolve
 
 
@@ -111,6 +112,36 @@ def test_gc_that_died_between_claim_and_delete_is_finished_by_the_next(repositor
     assert repository.registry.packs.claim_doomed(datetime.now(UTC), 1)
     assert_gc_leaves_exactly_what_is_needed(repository)
     assert not list(repository.objects.iter_objects())
+
+
+def test_contributions_are_kept_until_they_are_abandoned_and_then_given_up_as_one(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, FIRST, "first")
+    upsert(repository, SECOND, "second")
+    upsert(repository, OWN, "first", together="another")
+    kept = collect_garbage(repository, grace_s=0)
+    assert (kept.abandoned, set(kept.kept), kept.kept[KEPT_UNFINISHED].packs) == ([], {KEPT_UNFINISHED}, 6)
+    told = collect_garbage(repository, grace_s=3600, abandoned_s=0, dry_run=True)
+    assert len(repository.registry.contributions.list_all()) == 3
+    done = collect_garbage(repository, grace_s=3600, abandoned_s=0)
+    assert told.abandoned == done.abandoned
+    assert [(found.distributed_id, found.contributions) for found in done.abandoned] == [(TOGETHER, 2), ("another", 1)]
+    assert (told.doomed, told.kept) == (done.doomed, done.kept)
+    assert done.doomed.packs == 6
+    assert_gc_leaves_exactly_what_is_needed(repository)
+    assert not list(repository.objects.iter_objects())
+
+
+def test_content_of_contributions_is_found_by_others_and_outlives_them(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, FIRST, "first")
+    before = {info.key for info in repository.objects.iter_objects()}
+    version = commit(repository, FIRST).version
+    assert len({info.key for info in repository.objects.iter_objects()} - before) <= 1, "only a manifest is new"
+    collect_garbage(repository, grace_s=0, abandoned_s=0)
+    collect_garbage(repository, grace_s=0, abandoned_s=0)
+    assert read_all(repository, version) == FIRST
+    assert_sound(repository)
 
 
 def test_gc_of_an_empty_repository_does_nothing(repository: Repository) -> None:

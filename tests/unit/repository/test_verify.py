@@ -22,6 +22,7 @@ from artfs.repository.verify_checks import (
     check_needed_packs_stay,
     check_nothing_dangles,
 )
+from tests.fault.contributing import FIRST, make_runs, upsert
 from tests.fault.versions import BEFORE, commit
 
 
@@ -132,3 +133,48 @@ def test_version_deleted_while_verify_runs_is_no_problem(repository: Repository,
     report = verify_repository(repository, read_data=True, on_progress=delete_once)
     assert report.problems == []
     assert repository.registry.versions.get(doomed.id).state is VersionState.DELETED
+
+
+def test_what_contributions_need_is_checked_like_what_versions_need(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, FIRST, "first")
+    survey = take_survey(repository)
+    (record,) = survey.contributions
+    for check in CHECKS:
+        assert list(check(survey)) == []
+    (report, bytes_read) = (verify_repository(repository, read_data=True), sum(survey.objects.values()))
+    assert report.is_sound
+    assert (report.versions, report.packs) == (0, 2)
+    assert 0 < report.bytes_read < bytes_read
+    pack = min(survey.all_needed())
+    (problem,) = check_nothing_dangles(replace(survey, objects={}, contributed={record.id: frozenset({pack})}))
+    assert (problem.invariant, problem.versions) == ("I1", (record.qualified_name,))
+    doomed = {**survey.packs, pack: replace(survey.packs[pack], doomed_at=datetime.now(UTC))}
+    (problem,) = check_needed_packs_stay(replace(survey, packs=doomed))
+    assert (problem.invariant, problem.versions) == ("I4", (record.qualified_name,))
+    (problem,) = check_content_unchanged(replace(survey, contributions=[replace(record, size=record.size + 1)]))
+    assert (problem.invariant, problem.versions) == ("I2", (record.qualified_name,))
+
+
+def test_damaged_data_of_a_contribution_is_traced_to_it_and_its_path(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, FIRST, "first")
+    (record,) = repository.registry.contributions.list_all()
+    data = {pack_key(pack) for pack in repository.registry.contributions.needed_packs([record.id])} - {
+        pack_key(record.manifest.pack)
+    }
+    for key in data:
+        repository.objects.put(key, [bytes(repository.objects.size(key))])
+    problems = verify_repository(repository, read_data=True).problems
+    assert {path for problem in problems for path in problem.paths} == set(FIRST)
+    assert {name for problem in problems for name in problem.versions} == {record.qualified_name}
+
+
+def test_a_contribution_that_is_given_up_while_verify_runs_is_no_problem(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, FIRST, "first")
+
+    def give_up(done: int, total: int) -> None:
+        collect_garbage(repository, grace_s=0, abandoned_s=0)
+
+    assert verify_repository(repository, read_data=True, on_progress=give_up).problems == []
