@@ -59,9 +59,9 @@ def describe_reference(reference: Reference) -> str:
 
 
 def reference_changed(recorded: Reference, found: Reference | str) -> ReferenceChanged:
-    """The error that says what was recorded and what is there now: a reference, or words such as `nothing (404)`."""
-    return ReferenceChanged(
-        shown_uri(recorded.uri),
-        recorded=describe_reference(recorded),
-        found=found if isinstance(found, str) else describe_reference(found),
-    )
+    """The error that says what was recorded and what is there now: a reference, or words such as `nothing`."""
+    if isinstance(found, Reference):
+        # What artfs would have to digest itself is not missing where it was not looked at.
+        lacks_etag = recorded.etag is not None and recorded_digest(recorded) is None and found.etag is None
+        found = ("no ETag, " if lacks_etag else "") + describe_reference(found)
+    return ReferenceChanged(shown_uri(recorded.uri), recorded=describe_reference(recorded), found=found)

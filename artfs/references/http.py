@@ -60,7 +60,8 @@ class HttpHome:
     def _look(self, uri: str, *, digest: bool, always: bool) -> tuple[str | None, int | None, int | None]:
         """ETag, size and time of the content. With `digest` it stands for a missing ETag, or for any where `always`."""
         answer = None if always else self._client.head(uri)
-        if answer is None or answer.size is None or (digest and answer.etag is None):
+        # Some servers say 0 for any content, as the answer to HEAD has no body.
+        if answer is None or not answer.size or (digest and answer.etag is None):
             answer = self._client.get(uri)
         try:
             needs_digest = digest and (always or answer.etag is None)
@@ -94,13 +95,13 @@ class HttpHome:
             # It refuses the ETag that it gives itself: asked without it, its answer's is compared.
             answer = self._client.get(reference.uri, offset=offset, length=length)
         try:
-            return self._check_range(reference, offset, length, answer)
+            return self._check_range(reference, offset, answer)
         except BaseException:
             answer.body.close()
             raise
 
     @staticmethod
-    def _check_range(reference: Reference, offset: int, length: int, answer: HttpAnswer) -> Fetched:
+    def _check_range(reference: Reference, offset: int, answer: HttpAnswer) -> Fetched:
         """The answer to a request for a range, once it is known to be of the content that was recorded."""
         size = reference.size if answer.size is None else answer.size
         if answer.status == 416:
@@ -108,15 +109,13 @@ class HttpHome:
                 return Fetched(offset, size, _Pieces(reference, None))
             raise reference_changed(reference, f"no more than {offset if answer.size is None else answer.size} bytes")
         if reference.etag is not None and not same_etag(reference.etag, answer.etag):
-            found = Reference(reference.uri, etag=answer.etag, size=answer.size)
-            raise reference_changed(reference, found if answer.etag else "content without an ETag")
+            raise reference_changed(reference, Reference(reference.uri, etag=answer.etag, size=answer.size))
         _check_size(reference, answer)
         if answer.status == 412:
             raise ReferenceUnavailable(f"{shown_uri(reference.uri)} refuses a condition that was not made (412): try again later")
         if answer.status == 206:
             return Fetched(offset, size, _Pieces(reference, answer.body))
-        # Everything, whatever was asked for. Where it begins as it was asked to, no more than that is taken of it.
-        return Fetched(0, size, _Pieces(reference, answer.body, limit=None if offset else length, is_whole=True))
+        return Fetched(0, size, _Pieces(reference, answer.body, is_whole=True))
 
 
 def _check_size(reference: Reference, answer: HttpAnswer) -> None:
@@ -130,14 +129,12 @@ class _Pieces(Iterator[bytes]):
     A whole body must have the recorded size, and its last piece waits until the digest is right, if one was recorded.
     """
 
-    def __init__(self, reference: Reference, body: HttpBody | None, *, limit: int | None = None, is_whole: bool = False) -> None:
+    def __init__(self, reference: Reference, body: HttpBody | None, *, is_whole: bool = False) -> None:
         self._reference = reference
         self._body = body
-        self._limit = limit
         self._is_whole = is_whole
         self._digester = Digester() if recorded_digest(reference) is not None else None
         self._held = b""
-        self._passed = 0
 
     def __next__(self) -> bytes:
         if self._body is None:
@@ -153,14 +150,9 @@ class _Pieces(Iterator[bytes]):
         return piece
 
     def _next_of(self, body: HttpBody) -> bytes:
-        if self._limit is not None and self._passed >= self._limit:
-            return b""
         piece = next(body, b"") if self._digester is None else self._next_held(body, self._digester)
         if not piece:
             self._check_end(body.received)
-        if self._limit is not None:
-            piece = piece[: self._limit - self._passed]
-        self._passed += len(piece)
         return piece
 
     def _next_held(self, body: HttpBody, digester: Digester) -> bytes:

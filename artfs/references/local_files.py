@@ -22,7 +22,7 @@ from artfs.model.digest import Digester, format_digest
 from artfs.model.entry import Reference
 from artfs.references.changed import DIGEST_PREFIX, is_recorded, recorded_digest, reference_changed
 from artfs.references.protocol import Fetched, Found
-from artfs.references.verified_files import FileStamp, VerifiedFiles, stamp_file
+from artfs.references.verified_files import RACY_MARGIN_NS, FileStamp, VerifiedFiles, stamp_file
 from artfs.references.walk import iter_files
 
 _PIECE = 1 << 20
@@ -34,10 +34,10 @@ _LOCKS = 16
 
 
 class LocalFiles:
-    """`folder` is where digests of large files are kept for the processes to come; see `verified_files`."""
+    """`folder` is where digests of large files are kept for the processes to come; for `margin_ns` see `verified_files`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._verified = VerifiedFiles(folder)
+    def __init__(self, folder: Path, *, margin_ns: int = RACY_MARGIN_NS) -> None:
+        self._verified = VerifiedFiles(folder, margin_ns=margin_ns)
         self._digesting = [threading.Lock() for _ in range(_LOCKS)]
 
     def expand(self, uri: str) -> Iterator[Found]:

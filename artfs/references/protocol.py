@@ -26,8 +26,8 @@ class Fetched:
     """Bytes on their way, of exactly the content that was recorded.
 
     `start` is where in the content they begin: the offset that was asked for, or 0 where the home gives nothing but the whole;
-    they then go on to its end. `size` is that of the whole content, None where the home does not say. Whoever does not read
-    `pieces` to its end closes it: `contextlib.closing(fetched.pieces)`.
+    they then go on to its end, also where just the beginning was asked for. `size` is that of the whole content, None where the
+    home does not say. Whoever does not read `pieces` to its end closes it: `contextlib.closing(fetched.pieces)`.
     """
 
     start: int

@@ -15,7 +15,6 @@ import os
 import re
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,10 +45,14 @@ def stamp_file(found: os.stat_result) -> FileStamp:
 
 
 class VerifiedFiles:
-    """Stamp → hexadecimal digest. `folder` is made when the first large file is known."""
+    """Stamp → hexadecimal digest. `folder` is made when the first large file is known.
 
-    def __init__(self, folder: Path) -> None:
+    `margin_ns` is more than a step of the clock that stamps files.
+    """
+
+    def __init__(self, folder: Path, *, margin_ns: int = RACY_MARGIN_NS) -> None:
         self._folder = folder
+        self._margin_ns = margin_ns
         self._lock = threading.Lock()
         #: In the order in which they were last of use.
         self._known: dict[FileStamp, str] = {}
@@ -66,10 +69,9 @@ class VerifiedFiles:
         self._remember(stamp, digest)
         return digest
 
-    def put(self, stamp: FileStamp, digest: str, digested_ns: int | None = None) -> None:
+    def put(self, stamp: FileStamp, digest: str, digested_ns: int) -> None:
         """Remember what was read from a file with this stamp, which it had before and after. `digested_ns`: when reading began."""
-        digested_ns = time.time_ns() if digested_ns is None else digested_ns
-        if digested_ns - stamp.ctime_ns < RACY_MARGIN_NS:
+        if digested_ns - stamp.ctime_ns < self._margin_ns:
             return
         self._remember(stamp, digest)
         if stamp.size >= KEPT_FROM_SIZE:

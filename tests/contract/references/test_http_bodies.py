@@ -200,11 +200,10 @@ def test_everything_in_the_place_of_a_range_is_taken_from_its_beginning(web: Ref
     url = faulty_http.serve("/a.bin", Reply(200, {"ETag": '"one"'}, DATA))
     reference = only_reference(web, url)
     faulty_http.asked.clear()
-    fetched = web.fetch(reference, 100, 50)
-    assert (fetched.start, fetched.size) == (0, len(DATA))
-    assert b"".join(fetched.pieces) == DATA
-    beginning = web.fetch(reference, 0, 50)
-    assert b"".join(beginning.pieces) == DATA[:50]
+    for offset in (0, 100):
+        fetched = web.fetch(reference, offset, 50)
+        assert (fetched.start, fetched.size) == (0, len(DATA))
+        assert b"".join(fetched.pieces) == DATA
     assert len(faulty_http.asked) == 2
 
 

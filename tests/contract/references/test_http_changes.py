@@ -36,7 +36,7 @@ def test_an_etag_that_is_not_sent_any_more_is_told(web: References, faulty_http:
     faulty_http.serve("/a.bin", content(DATA, None))
     with pytest.raises(ReferenceChanged) as caught:
         read(web, reference, 100, 100)
-    sentence(caught.value, url, 'recorded ETag "one"')
+    sentence(caught.value, url, 'recorded ETag "one"', f"found no ETag, {len(DATA)} bytes")
 
 
 def test_a_server_whose_if_match_never_matches_is_asked_without(web: References, faulty_http: FaultyHttp) -> None:
@@ -104,6 +104,12 @@ def test_a_server_that_refuses_head_is_asked_for_the_content(web: References, fa
     url = faulty_http.serve("/a.bin", lambda asked: Reply(status) if asked.method == "HEAD" else content(DATA)(asked))
     assert only_reference(web, url) == Reference(url, '"one"', None, len(DATA))
     assert faulty_http.methods() == ["HEAD", "GET"]
+
+
+def test_a_head_that_says_nothing_is_there_is_not_believed(web: References, faulty_http: FaultyHttp) -> None:
+    empty = Reply(200, {"ETag": '"one"'})
+    url = faulty_http.serve("/a.bin", lambda asked: empty if asked.method == "HEAD" else content(DATA)(asked))
+    assert only_reference(web, url).size == len(DATA)
 
 
 def test_the_head_of_large_content_does_not_bring_its_body(web: References, faulty_http: FaultyHttp) -> None:
