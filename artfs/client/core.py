@@ -154,7 +154,8 @@ class Core:
             try:
                 self._contributed = (contribute_content(config, content, request, distributed_id), distributed_id)
             except BaseException as error:
-                self._upload = Upload.failed(self.name, error)
+                if self._contributed is None:  # else its content is where it was
+                    self._upload = Upload.failed(self.name, error)
                 raise
 
     def finish(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str) -> None:
@@ -167,10 +168,10 @@ class Core:
             content = self._final_content()
             upload = Upload(self.name)
             upload.work(partial(finish_content, config, content, request, distributed_id))
-            if not isinstance(upload.error, ContributionsDiffer):
-                self._config, self._upload = config, upload
-            elif self._contributed is None:
+            if self._contributed is None and isinstance(upload.error, ContributionsDiffer):
                 self.draft.take_back(content)
+            elif self._contributed is None or upload.error is None:
+                self._config, self._upload = config, upload
         upload.wait()
 
     def save(self) -> None:

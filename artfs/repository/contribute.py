@@ -36,10 +36,10 @@ def contribute(
     The aliases, description and metadata of the request are for that version; its run becomes a producer. Raises UserError when
     the artifact has another type. After an error the ingest is aborted.
     """
-    if request.run_id is None:
-        raise InternalError(f"a contribution to {request.artifact} without a run")
     with aborted_on_error(ingest):
         check_entity(ingest, request.artifact)
+        if request.run_id is None:
+            raise InternalError(f"a contribution to {request.artifact} without a run")
         owned = leased(ingest)
         written = write_manifest(complete_entries(entries), ingest.put_chunk)
         # All packs are durable before the transaction that names them (I1).

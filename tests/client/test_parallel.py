@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -286,9 +285,9 @@ def test_content_taken_in_for_one_entity_can_be_contributed_to_another(tmp_path:
 
 
 def test_a_store_that_cannot_be_written_is_told_at_once(environ: dict[str, str]) -> None:
-    part = build("parts", {"a": b"a"})
+    part, before = build("parts", {"a": b"a"}), upsert({"before": b"before"})
     objects = Path(environ["ARTFS_HOME"], "data", "objects")
-    shutil.rmtree(objects, ignore_errors=True)
+    objects.rename(objects.with_name("gone"))
     objects.write_text("not a directory")
     with artfs.init(group="g") as run:
         with pytest.raises(errors.TransientError):
@@ -296,10 +295,15 @@ def test_a_store_that_cannot_be_written_is_told_at_once(environ: dict[str, str])
         assert (part.state, part.is_draft()) == ("FAILED", True)
         whole = build("parts", {"b": b"b"})
         with pytest.raises(errors.TransientError):
-            run.finish_artifact(whole)
+            run.finish_artifact(whole, distributed_id="another")
         assert whole.state == "FAILED"
-    objects.unlink()
-    assert finish({"c": b"c"}).file_count == 1
+        for call in (run.upsert_artifact, run.finish_artifact):
+            with pytest.raises(errors.ArtfsError):
+                call(before)
+            assert before.state == "CONTRIBUTED"
+        objects.unlink()
+        objects.with_name("gone").rename(objects)
+        assert [entry.path for entry in run.finish_artifact(before).files()] == ["before"]
 
 
 def test_threads_of_one_run_contribute_together(tmp_path: Path) -> None:

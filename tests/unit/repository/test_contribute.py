@@ -1,0 +1,101 @@
+"""contribute and finish_contributions: what is kept, what is refused, and what is read and written for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from artfs.errors import ContributionsDiffer, InternalError, NameNotValid, NotFound, UserError
+from artfs.model.entry import symlink_entry
+from artfs.model.names import ArtifactName
+from artfs.repository.commit import CommitRequest, begin_ingest
+from artfs.repository.contribute import contribute, finish_contributions, list_unfinished
+from artfs.repository.repository import Repository
+from tests.fault.contributing import ALL, ARTIFACT, FIRST, OWN, SECOND, TOGETHER, finish, make_runs, read, upsert
+from tests.fault.versions import resolve
+
+REQUEST = CommitRequest(ARTIFACT, "dataset", run_id="finisher")
+
+
+def test_a_finish_reads_manifests_and_no_data(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, FIRST, "first")
+    upsert(repository, SECOND, "second")
+    before = repository.objects.counts()
+    finish(repository, {})
+    after = repository.objects.counts()
+    assert after["put"] - before["put"] == 1, "the manifest of the version"
+    reads = {name: after[name] - before[name] for name in ("get", "read_range", "bytes_read")}
+    assert reads["get"] + reads["read_range"] <= 2 * 2, "a root and a page of each contribution"
+    assert reads["bytes_read"] < 4096
+    assert read(repository, "v0") == {**FIRST, **SECOND}
+
+
+def test_an_unchanged_file_keeps_the_entry_of_the_version_before(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, FIRST, "first")
+    one = finish(repository).version
+    ingest = begin_ingest(repository, "tester")
+    entries = [ingest.add_bytes(data, path) for path, data in FIRST.items()]
+    contribute(repository, ingest, entries, CommitRequest(ARTIFACT, "dataset", run_id="second"), TOGETHER)
+    two = finish(repository, {"new": b"new"}).version
+    assert repository.manifest(two).get("shared.txt") == repository.manifest(one).get("shared.txt")
+
+
+def test_links_and_the_executable_bit_are_content(repository: Repository) -> None:
+    make_runs(repository)
+    for run_id, executable in (("first", True), ("second", False)):
+        ingest = begin_ingest(repository, "tester")
+        entries = [ingest.add_bytes(b"run", "run.sh", executable=executable), symlink_entry("link", "run.sh", 0)]
+        contribute(repository, ingest, entries, CommitRequest(ARTIFACT, "dataset", run_id=run_id), TOGETHER)
+    with pytest.raises(ContributionsDiffer, match=r"'run.sh' has one content from first and another from second;"):
+        finish(repository)
+
+
+def test_after_differing_contributions_the_ingest_goes_on_and_after_other_errors_it_does_not(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, {"x": b"1"}, "first")
+    ingest = begin_ingest(repository, "tester")
+    entry = ingest.add_bytes(b"2", "x")
+    with pytest.raises(ContributionsDiffer):
+        finish_contributions(repository, ingest, [entry], REQUEST, TOGETHER)
+    assert repository.leases.held == {ingest.lease}
+    again = [ingest.add_bytes(b"1", "x"), ingest.add_bytes(b"2", "y")]
+    assert finish_contributions(repository, ingest, again, REQUEST, TOGETHER).version.number == 0
+    assert read(repository, "v0") == {"x": b"1", "y": b"2"}
+    ingest = begin_ingest(repository, "tester")
+    unknown = CommitRequest(ARTIFACT, "dataset", run_id="nobody")
+    with pytest.raises(NotFound):
+        finish_contributions(repository, ingest, [ingest.add_bytes(b"3", "z")], unknown, TOGETHER)
+    assert not repository.leases.held
+    assert not repository.registry.leases.list_active()
+
+
+def test_what_cannot_be_contributed_is_refused_and_leaves_nothing(repository: Repository) -> None:
+    make_runs(repository)
+    refused: list[tuple[CommitRequest, list[str], type[Exception]]] = [
+        (CommitRequest(ARTIFACT, "dataset"), ["a"], InternalError),
+        (CommitRequest(ARTIFACT, None, run_id="first"), ["a"], NotFound),
+        (CommitRequest(ArtifactName("other", "default", "parts"), "dataset", run_id="first"), ["a"], UserError),
+        (CommitRequest(ARTIFACT, "dataset", run_id="first"), ["x", "x/y"], NameNotValid),
+        (CommitRequest(ARTIFACT, "dataset", run_id="nobody"), ["a"], NotFound),
+    ]
+    for request, paths, error in refused:
+        ingest = begin_ingest(repository, "tester")
+        entries = [ingest.add_bytes(path.encode(), path) for path in paths]
+        with pytest.raises(error):
+            contribute(repository, ingest, entries, request, TOGETHER)
+    assert list_unfinished(repository) == []
+    assert not repository.leases.held
+
+
+def test_unfinished_sets_are_listed(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, FIRST, "first")
+    upsert(repository, SECOND, "second")
+    (found,) = list_unfinished(repository)
+    assert (found.artifact, found.distributed_id, found.writers) == (ARTIFACT, TOGETHER, ("first", "second"))
+    assert (found.contributions, found.file_count) == (2, len(FIRST) + len(SECOND))
+    finish(repository)
+    assert list_unfinished(repository) == []
+    assert resolve(repository, "latest", ARTIFACT).file_count == len(ALL)
+    assert set(OWN) < set(ALL)
