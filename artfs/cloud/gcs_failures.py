@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from artfs.cloud.failures import denied, first_line, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
@@ -25,10 +26,13 @@ def explained(error: Exception, uri: str, session: GcsSession) -> ArtfsError | T
         return _of_answer(error, uri, session)
     if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ConnectTimeout)):
         return unreachable(uri, session.endpoint, reason_of(str(error)))
-    if isinstance(error, requests.exceptions.ConnectionError) and "establish" in str(error):
+    if isinstance(error, requests.exceptions.ConnectionError) and re.search("establish|resolve", str(error)):
         return TryAgain(unreachable(uri, session.endpoint, reason_of(str(error))))
     if isinstance(error, (requests.exceptions.RequestException, ConnectionError, TransportError)):
         return TryAgain(unavailable(uri, f"{session.endpoint} ended the connection too early, or did not answer in time"))
+    if isinstance(error, GoogleAuthError) and session.is_anonymous:
+        # Google refuses the anonymous with 401, whereupon the SDK tries to renew credentials that are none.
+        return denied(uri, "401", anonymous=True, where=WHERE_CREDENTIALS_ARE)
     if isinstance(error, GoogleAuthError):
         return AccessDenied(f"{uri} cannot be read: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
     if isinstance(error, ValueError):

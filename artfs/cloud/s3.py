@@ -6,6 +6,7 @@ asks for patience. Any thread; the lock is for opening the session only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -172,7 +173,7 @@ def _get_object(
         if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 416:
             return None
         raise
-    with answer["Body"] as body:
+    with contextlib.closing(answer["Body"]) as body:
         match = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
         if match is None or int(match[1]) != offset:
             raise unavailable(at.uri, "the server does not give the range that it is asked for")

@@ -28,6 +28,8 @@ def explained(error: Exception, uri: str, session: S3Session) -> ArtfsError | Tr
         return TryAgain(unreachable(uri, session.endpoint, reason))
     if isinstance(error, (exceptions.HTTPClientError, exceptions.IncompleteReadError)):
         return TryAgain(unavailable(uri, f"{session.endpoint} ended the connection too early, or did not answer in time"))
+    if isinstance(error, RecursionError):  # boto3 follows redirects without counting them
+        return unavailable(uri, f"{session.endpoint} redirects without end: set AWS_DEFAULT_REGION to the region of the bucket")
     if is_about_credentials(error):
         return AccessDenied(f"{uri} cannot be read: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
     return unavailable(uri, f"{session.endpoint} did not answer as it should ({first_line(str(error))})")

@@ -5,6 +5,7 @@ What it does not do: refuse anybody, look at preconditions of a GET, list old ge
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import itertools
 import platform
@@ -57,6 +58,7 @@ class FakeGcs:
         """The same, by way of another address (a proxy)."""
         return {"STORAGE_EMULATOR_HOST": endpoint, "GOOGLE_CLOUD_PROJECT": _PROJECT}
 
+    @functools.cache  # noqa: B019  a server lives as long as the tests
     def client(self) -> Any:
         """A google-cloud-storage client of this server, whatever the environment says."""
         from google.auth.credentials import AnonymousCredentials

@@ -7,6 +7,7 @@ the client wrote: `environ_at(proxy.endpoint)`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import sys
@@ -45,7 +46,8 @@ class SeaweedFs:
         (program.folder / "data").mkdir()
         (program.folder / "users.json").write_text(json.dumps({"identities": _identities()}))
         program.start(
-            [weed, *_options(program.folder, ports)],
+            # One volume for each bucket instead of seven: a test makes a bucket, and a volume takes time.
+            ["env", "WEED_MASTER_VOLUME_GROWTH_COPY_1=1", weed, *_options(program.folder, ports)],
             lambda: status_of(f"http://127.0.0.1:{s3}/") in {200, 403} and _assigns(master),
         )
         server = cls(program, s3)
@@ -70,8 +72,9 @@ class SeaweedFs:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    @functools.cache  # noqa: B019  a server lives as long as the tests
     def client(self) -> Any:
-        """A boto3 client that may do everything, whatever the environment says."""
+        """A boto3 client that may do everything, whatever the environment says. Any thread."""
         import boto3
         from botocore.config import Config
 
@@ -145,7 +148,7 @@ def _options(folder: Path, ports: list[int]) -> list[str]:
         "-master.volumeSizeLimitMB=1024",
         f"-volume.port={volume}",
         f"-volume.port.grpc={volume_grpc}",
-        "-volume.max=200",
+        "-volume.max=10000",
         "-volume.preStopSeconds=0",
         "-filer",
         f"-filer.port={filer}",
