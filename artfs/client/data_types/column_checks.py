@@ -14,12 +14,13 @@ from artfs.errors import NameNotValid, TypeNotValid
 
 @dataclass(frozen=True, slots=True)
 class ColumnRule:
-    """What a table demands of one of its columns."""
+    """What a table demands of one of its columns. `empty` is the type that it has while it has no values."""
 
     name: str
     expected: Expected | None
     optional: bool
     allow_mixed: bool
+    empty: ColumnType = NULL
 
     @property
     def start(self) -> ColumnType:

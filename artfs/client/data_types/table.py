@@ -7,6 +7,7 @@ Every call that adds checks what it is given first: it is taken whole, or the ta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Self
 
@@ -89,6 +90,7 @@ class Table:
         """The table that a file holds; its rows are read when they are first asked for. For `stored`; scripts call `get()`."""
         table = cls(columns=stored.columns, allow_mixed_types=any(kind.obstacle for kind in stored.types))
         table._types = list(stored.types)
+        table._rules = [replace(rule, empty=kind) for rule, kind in zip(table._rules, stored.types, strict=True)]
         table._stored = stored
         return table
 
@@ -248,7 +250,7 @@ class Table:
         stored = []
         for rule, values in zip(self._rules, columns, strict=True):
             plain, kind = self._check(rule, values, rule.start, 0)
-            stored.append(Column(rule.name, plain, kind))
+            stored.append(Column(rule.name, plain, rule.empty if kind == NULL else kind))
         return stored
 
     def _add_rows(self, rows: Sequence[Sequence[Any]]) -> None:

@@ -253,7 +253,9 @@ def test_dtype_says_which_values_a_column_takes() -> None:
         typed = Table(columns=["a"], dtype=dtype, data=[[fine], [None]])
         with pytest.raises(TypeNotValid):
             typed.add_data(wrong)
-        assert round_trip(typed) == typed
+        for table in (typed, Table(columns=["a"], dtype=dtype), Table(columns=["a"], dtype=dtype, data=[[None]])):
+            assert round_trip(table) == table
+            assert bytes(round_trip(table).encode()) == bytes(table.encode())
 
 
 def test_optional_false_refuses_none() -> None:
