@@ -379,3 +379,9 @@ def test_without_the_extra_the_error_names_it(package: str, lines: list[str], en
 def test_a_name_that_is_taken_is_a_value_error() -> None:
     with pytest.raises(NameNotValid):
         make().add_column("b", [1, 2])
+
+
+def test_who_uses_no_tables_does_not_wait_for_their_packages(environ: dict[str, str]) -> None:
+    text = "import sys, artfs; artfs.Artifact, artfs.init, artfs.Table(); print({'pyarrow', 'pandas', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", text], env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "set()\n"
