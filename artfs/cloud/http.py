@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from urllib.parse import unquote, urljoin
 
 import urllib3
@@ -53,6 +53,8 @@ _CONNECT_S = 10.0
 _READ_S = 20.0
 _ATTEMPTS = 5
 _MAX_REDIRECTS = 10
+#: Statuses that say to come back later, whatever was asked.
+_BUSY = frozenset({429, 503})
 _CONNECTIONS_PER_HOST = 64
 #: The body of a redirect or an error up to this size is read, so that its connection can be used again.
 _SMALL_BODY = 16 << 10
@@ -72,10 +74,9 @@ class HttpClient:
     def head(self, uri: str) -> HttpAnswer | None:
         """What the head of the content says; None where the server does not answer that question, though it may answer `get`."""
         budget = Budget(self._budget_s)
-        response = self._exchange("HEAD", uri, {}, budget)
-        _let_go(response)
-        if response.status in RETRIED:
-            raise translate_status(uri, response.status)
+        # A server that fails at this question may answer the other one.
+        response = self._exchange("HEAD", uri, {}, budget, retried=_BUSY)
+        _let_go(response, "HEAD")
         return _answer(uri, response, budget, size=length_of(response)) if response.status == 200 else None
 
     def get(self, uri: str, *, offset: int = 0, length: int | None = None, if_match: str | None = None) -> HttpAnswer:
@@ -151,7 +152,9 @@ class HttpClient:
 
         return HttpBody(uri, response, count, budget, resume)
 
-    def _exchange(self, method: str, uri: str, headers: Mapping[str, str], budget: Budget) -> urllib3.BaseHTTPResponse:
+    def _exchange(
+        self, method: str, uri: str, headers: Mapping[str, str], budget: Budget, *, retried: Set[int] = RETRIED
+    ) -> urllib3.BaseHTTPResponse:
         """The answer that is neither a redirect nor one that may be another one a little later."""
         address, hops, attempt = uri, 0, 0
         while True:
@@ -165,12 +168,12 @@ class HttpClient:
                     raise translate_error(uri, address, error) from error
             else:
                 if location := response.get_redirect_location():
-                    _let_go(response)
+                    _let_go(response, method)
                     address, hops, attempt = _follow(uri, address, location, hops), hops + 1, attempt - 1
                     continue
-                if response.status not in RETRIED:
+                if response.status not in retried:
                     return response
-                _let_go(response)
+                _let_go(response, method)
                 asked_s = _retry_after_s(response)
                 if asked_s is not None and asked_s >= budget.left_s():
                     raise asks_to_wait(uri, response.status, asked_s)
@@ -253,9 +256,9 @@ def _follow(uri: str, address: str, location: str, hops: int) -> str:
     return following
 
 
-def _let_go(response: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
+def _let_go(response: urllib3.BaseHTTPResponse, method: str = "GET") -> urllib3.BaseHTTPResponse:
     """Drop the body, and keep the connection where that costs nothing."""
-    length = length_of(response)
+    length = 0 if method == "HEAD" else length_of(response)
     if length is not None and length <= _SMALL_BODY:
         response.drain_conn()
     response.close()

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from urllib3 import exceptions as http
 
 from artfs.errors import AccessDenied, ArtfsError, NotFound, ReferenceUnavailable, UserError
-from artfs.model.secret_uris import shown_uri
+from artfs.model.secret_uris import has_secret, shown_uri
 
 #: Statuses that may be another one a little later.
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
@@ -22,7 +22,10 @@ def translate_status(uri: str, status: int) -> ArtfsError:
     if status in {404, 410}:
         return NotFound(f"{shown} leads to nothing ({answer}): check the address")
     if status in {401, 403, 407, 451}:
-        return AccessDenied(f"{shown} refuses access ({answer}): give a user and password in ~/.netrc, or ask who keeps it")
+        remedy = "give a user and password in ~/.netrc, or ask who keeps it"
+        if has_secret(uri):
+            remedy = "its signature, token or password does not let in, or not any more; refer to it with another"
+        return AccessDenied(f"{shown} refuses access ({answer}): {remedy}")
     if status in RETRIED:
         return ReferenceUnavailable(f"{shown} is not available ({answer}): try again later")
     return ReferenceUnavailable(f"{shown} does not give its content ({answer}): check the address")

@@ -42,13 +42,17 @@ class LocalFiles:
 
     def expand(self, uri: str) -> Iterator[Found]:
         place = path_of(uri)
-        found = _stat(place, uri)
-        if not stat.S_ISDIR(found.st_mode):
+        if not stat.S_ISDIR(_stat(place, uri).st_mode):
             yield self._find(uri, place, os.path.basename(place))  # noqa: PTH119 - also of bytes that are no UTF-8
             return
-        above = uri.rstrip("/")
         for path, where in iter_files(place, uri):
-            yield self._find(f"{above}/{quote(os.fsencode(path), safe=_PLAIN)}", where, path)
+            yield self._find(_uri_below(uri, path), where, path)
+
+    def list_folder(self, uri: str) -> Iterator[Found] | None:
+        place = path_of(uri)
+        if not os.path.isdir(place):  # noqa: PTH112
+            return None
+        return (Found(path, Reference(_uri_below(uri, path)), time.time_ns()) for path, _ in iter_files(place, uri))
 
     def look(self, reference: Reference) -> Reference:
         with _Opened(reference.uri) as file:
@@ -199,6 +203,10 @@ class _Pieces(Iterator[bytes]):
 
     def __del__(self) -> None:
         self.close()
+
+
+def _uri_below(uri: str, path: str) -> str:
+    return f"{uri.rstrip('/')}/{quote(os.fsencode(path), safe=_PLAIN)}"
 
 
 def path_of(uri: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from artfs.model.entry import Reference
 
@@ -68,4 +68,13 @@ class Home(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class LocalHome(Protocol):
+    """A home that can tell what is below a folder without asking anybody and without reading content."""
+
+    def list_folder(self, uri: str) -> Iterator[Found] | None:
+        """All files below the folder, without what identifies their content, in order of their names; None if it is no folder."""
         ...

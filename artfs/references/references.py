@@ -7,13 +7,13 @@ content. Any thread, as its homes are; it has no state of its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from artfs.errors import NotFound, UserError
 from artfs.model.entry import Entry, Reference, reference_entry
 from artfs.references.changed import is_recorded, is_same, reference_changed
 from artfs.references.naming import OnProgress, name_for, name_found
-from artfs.references.protocol import Fetched, Home
+from artfs.references.protocol import Fetched, Found, Home, LocalHome
 from artfs.references.uri import check_uri, scheme_of, shown_uri
 
 DEFAULT_MAX_OBJECTS = 10_000
@@ -37,8 +37,9 @@ class References:
         """The entries that `uri` makes, in manifest order, with what identifies their content now.
 
         `name` is the name of one object, or of the folder that those below a prefix go into. Without `checksum` nobody is asked:
-        one entry whose identity is the URI. A scheme that artfs does not know is recorded in the same way when `name` is given.
-        `on_progress` is told the objects found so far and their bytes.
+        one entry whose identity is the URI, or one for each file of a local folder. A scheme that artfs does not know is recorded
+        in the same way when `name` is given. `on_progress` is told the objects found so far and
+        their bytes.
 
         Raises UserError for what cannot be a reference or has no place in an artifact, and for more than `max_objects`; NotFound
         when nothing is there; AccessDenied and ReferenceUnavailable as its home answers.
@@ -47,13 +48,10 @@ class References:
         home = self._homes.get(scheme_of(uri))
         if home is None and name is None:
             raise self._unknown(uri, "to record it all the same, say with name= what it is called in the artifact")
-        if home is None or not checksum:
+        found = home.expand(uri) if home is not None and checksum else self._unasked(uri, home)
+        if found is None:
             return [reference_entry(name_for(uri, name), Reference(uri), time.time_ns())]
-        return name_found(uri, home.expand(uri), name=name, max_objects=max_objects, on_progress=on_progress)
-
-    def can_fetch(self, uri: str) -> bool:
-        """True if the scheme of `uri` is one that artfs knows; others are only recorded."""
-        return scheme_of(uri) in self._homes
+        return name_found(uri, found, name=name, max_objects=max_objects, on_progress=on_progress)
 
     def look(self, reference: Reference) -> Reference:
         """The reference as it would be recorded now. Raises NotFound when there is nothing (any more), and as `find` does."""
@@ -80,6 +78,10 @@ class References:
     def close(self) -> None:
         for home in set(self._homes.values()):
             home.close()
+
+    @staticmethod
+    def _unasked(uri: str, home: object) -> Iterator[Found] | None:
+        return home.list_folder(uri) if isinstance(home, LocalHome) else None
 
     def _now(self, reference: Reference) -> Reference | str:
         """What is there instead of what is gone: of a version, the one that took its place."""

@@ -42,6 +42,7 @@ class Request(NamedTuple):
     if_match: str
     accept_encoding: str
     user_agent: str
+    connection: str
 
 
 class Nginx:
@@ -89,6 +90,10 @@ class Nginx:
         (self._www / path).symlink_to(folder)
         return self.url_of(path)
 
+    def resize(self, path: str, size: int) -> None:
+        """Cut a file, or let it go on with zeros that take no room."""
+        os.truncate(self._www / path, size)
+
     def delete(self, path: str) -> None:
         (self._www / path).unlink()
 
@@ -122,6 +127,7 @@ def _config(folder: Path, port: int) -> str:
         "if_match": "$http_if_match",
         "accept_encoding": "$http_accept_encoding",
         "user_agent": "$http_user_agent",
+        "connection": "$connection",
     }
     noted = ",".join(f'"{name}":"{value}"' for name, value in fields.items())
     user = "user root;" if os.geteuid() == 0 else ""

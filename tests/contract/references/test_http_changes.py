@@ -99,7 +99,7 @@ def test_without_checksum_an_etag_is_taken_and_no_body_read(web: References, fau
     assert faulty_http.methods() == ["HEAD"]
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 500, 501, 502])
 def test_a_server_that_refuses_head_is_asked_for_the_content(web: References, faulty_http: FaultyHttp, status: int) -> None:
     url = faulty_http.serve("/a.bin", lambda asked: Reply(status) if asked.method == "HEAD" else content(DATA)(asked))
     assert only_reference(web, url) == Reference(url, '"one"', None, len(DATA))
@@ -148,5 +148,5 @@ def test_a_signed_url_is_recorded_as_given_and_not_shown(web: References, faulty
     faulty_http.serve("/dir/a%20b.bin", Reply(403))
     with pytest.raises(AccessDenied) as caught:
         read(web, entry.reference)
-    sentence(caught.value, faulty_http.url, "X-Amz-Signature=…")
+    sentence(caught.value, faulty_http.url, "X-Amz-Signature=…", "refer to it with another")
     assert "secret" not in str(caught.value)

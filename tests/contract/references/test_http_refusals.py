@@ -126,7 +126,8 @@ def test_what_may_pass_is_tried_again(web: References, faulty_http: FaultyHttp, 
     url = faulty_http.serve_in_turn("/a.bin", Reply(status, headers), Reply(status, headers, b"busy"), content(DATA))
     reference = only_reference(web, url)
     assert read(web, reference) == DATA
-    assert faulty_http.methods() == ["HEAD", "HEAD", "HEAD", "GET"]
+    # That HEAD fails may mean no more than that it is not known.
+    assert faulty_http.methods() == ["HEAD", *(("HEAD", "HEAD") if status in {429, 503} else ("GET", "GET")), "GET"]
 
 
 def test_a_short_wait_that_the_server_asks_for_is_kept(web: References, faulty_http: FaultyHttp) -> None:

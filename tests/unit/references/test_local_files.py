@@ -15,6 +15,7 @@ from artfs.errors import AccessDenied, ArtfsError, NotFound, ReferenceChanged, U
 from artfs.model.digest import digest_of
 from artfs.model.entry import Reference
 from artfs.references.local_files import LocalFiles, path_of
+from artfs.references.open import open_references
 from artfs.references.verified_files import KEPT_FROM_SIZE
 
 #: Ten steps of the kernel's clock, where artfs waits for two seconds.
@@ -245,6 +246,26 @@ def test_a_folder_is_listed_no_further_than_it_is_looked_at(home: LocalFiles, tm
     os.mkfifo(root / "b/pipe")
     with pytest.raises(UserError, match="pipe"):
         next(found)
+
+
+def test_a_folder_without_checksum_is_its_files_and_none_is_read(tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    (root / "a").mkdir(parents=True)
+    (root / "a/huge.bin").touch()
+    os.truncate(root / "a/huge.bin", 1 << 42)
+    (root / "b#.txt").touch()
+    references = open_references(tmp_path / "cache")
+    entries = references.find(root.as_uri(), name="x", checksum=False)
+    assert [(entry.path, entry.size) for entry in entries] == [("x/b#.txt", 0), ("x/a/huge.bin", 0)]
+    assert [entry.reference for entry in entries] == [
+        Reference(f"{root.as_uri()}/b%23.txt"),
+        Reference(f"{root.as_uri()}/a/huge.bin"),
+    ]
+    with pytest.raises(UserError, match="max_objects="):
+        references.find(root.as_uri(), checksum=False, max_objects=1)
+    (entry,) = references.find((root / "missing.txt").as_uri(), checksum=False)
+    assert entry.path == "missing.txt"
+    references.close()
 
 
 # URIs
