@@ -320,6 +320,7 @@ def test_threads_of_one_run_contribute_together(tmp_path: Path) -> None:
     assert content(finished, tmp_path / "out") == {f"{number}": b"%d" % number for number in range(8)}
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_forked_children_contribute_to_the_run_of_their_parent(tmp_path: Path) -> None:
     part = artfs.Artifact("parts", type="dataset")
     with artfs.init(group="g") as run:
