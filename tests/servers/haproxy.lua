@@ -10,8 +10,9 @@ local function decode(text)
     return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
 end
 
-local function fits(fault, method, target)
+local function fits(fault, method, target, condition)
     return fault.left > 0
+        and (fault.kind ~= "refuse_conditions" or condition ~= "")
         and (fault.method == "" or fault.method == method)
         and (fault.containing == "" or string.find(target, fault.containing, 1, true) ~= nil)
 end
@@ -29,6 +30,7 @@ end
 
 local on_request = {
     fail = refuse_with,
+    refuse_conditions = refuse_with,
     delay = function(_, fault) core.msleep(tonumber(fault.value)) end,
     drop = function(txn) txn:set_var("txn.drop", 1) end,
     stall = function(txn) txn:set_var("txn.stall", 1) end,
@@ -49,7 +51,7 @@ core.register_action("arrive", { "http-req" }, function(txn)
     requests[#requests + 1] = request
     txn:set_priv(request)
     for _, fault in ipairs(faults) do
-        if fits(fault, method, target) then
+        if fits(fault, method, target, request.condition) then
             fault.left = fault.left - 1
             on_request[fault.kind](txn, fault)
             return

@@ -102,6 +102,10 @@ class HaProxy:
         """Answer with this status."""
         self._fault("fail", times, str(status), "" if retry_after is None else str(retry_after), method, containing)
 
+    def refuse_conditions(self, *, times: int = 1, method: str = "", containing: str = "") -> None:
+        """Answer 412 to requests with If-Match, as Ceph does even when it holds; others pass."""
+        self._fault("refuse_conditions", times, "412", "", method, containing)
+
     def delay(self, milliseconds: int, *, times: int = 1, method: str = "", containing: str = "") -> None:
         """Pass the request on later."""
         self._fault("delay", times, str(milliseconds), "", method, containing)

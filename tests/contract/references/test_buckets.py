@@ -1,4 +1,4 @@
-"""What is particular about references to S3 and Google Cloud Storage: how they are pinned, what is asked for, and keys of all kinds."""
+"""What is particular about references to buckets: how they are pinned, what is asked for, and keys of all kinds."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_a_weak_etag_is_compared_but_is_no_condition(
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
-def test_an_empty_object_that_is_no_longer_empty_is_told(
+def test_an_empty_object_that_is_no_longer_empty_is_told(  # noqa: PLR0917
     references: References, s3_server: SeaweedFs, gcs_server: FakeGcs, plain: str, google: str, scheme: str
 ) -> None:
     server, bucket = (s3_server, plain) if scheme == "s3" else (gcs_server, google)
@@ -228,9 +228,9 @@ def test_an_empty_object_that_is_no_longer_empty_is_told(
 
 def test_what_was_not_recorded_and_is_not_there_is_not_found(references: References, plain: str, google: str) -> None:
     for uri in (f"s3://{plain}/nothing", f"gs://{google}/nothing", "s3://not-a-bucket/key", "gs://not-a-bucket/key"):
-        with pytest.raises(NotFound, match="nothing|not-a-bucket"):
+        with pytest.raises(NotFound, match=r"nothing|not-a-bucket"):
             read(references, Reference(uri))
-        with pytest.raises(NotFound, match="nothing|not-a-bucket"):
+        with pytest.raises(NotFound, match=r"nothing|not-a-bucket"):
             references.find(uri)
 
 
@@ -276,7 +276,7 @@ def test_keys_that_no_path_can_have_are_refused_with_the_key(references: Referen
     assert repr(key)[1:-1] in str(caught.value)
 
 
-def test_one_object_is_one_request_and_so_is_its_range(
+def test_one_object_is_one_request_and_so_is_its_range(  # noqa: PLR0917
     references: References,
     s3_server: SeaweedFs,
     gcs_server: FakeGcs,
