@@ -53,6 +53,10 @@ class References:
             return [reference_entry(name_for(uri, name), Reference(uri), time.time_ns())]
         return name_found(uri, found, name=name, max_objects=max_objects, on_progress=on_progress)
 
+    def can_fetch(self, uri: str) -> bool:
+        """True if the scheme of `uri` is one that artfs knows; others are only recorded."""
+        return scheme_of(uri) in self._homes
+
     def look(self, reference: Reference) -> Reference:
         """The reference as it would be recorded now. Raises NotFound when there is nothing (any more), and as `find` does."""
         return self._home(reference).look(reference)
