@@ -107,6 +107,21 @@ def test_put_of_references_that_cannot_be_says_why_and_leaves_nothing(artfs: Art
     assert artfs("ls", "--json").json == []
 
 
+def test_put_tells_by_its_exit_code_what_a_home_did(artfs: Artfs, images: Path, http_server: Nginx) -> None:
+    http_server.put("put/page", b"a page")
+    for uri, code in (
+        (http_server.url_of("put/missing"), 3),
+        (http_server.url_of("put/page", "e403"), 9),
+        (http_server.url_of("put/page", "private"), 9),
+        (f"http://127.0.0.1:{free_ports(1)[0]}/page", 6),
+    ):
+        outcome = artfs.fails("put", images, uri, "pets")
+        assert (outcome.code, uri in outcome.err) == (code, True), outcome.err
+    assert artfs("ls", "--json").json == []
+    assert artfs("put", images, http_server.url_of("put/page", "noetag"), "pets").out == "pets:v0\n"
+    assert artfs("cat", "pets:v0/page").out == "a page"
+
+
 def test_put_of_an_unknown_scheme_needs_a_place(artfs: Artfs) -> None:
     assert "--at" in artfs.fails("put", "hdfs://cluster/x", "pets").err
     artfs("put", "hdfs://cluster/x", "pets", "--at", "far")

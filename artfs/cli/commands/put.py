@@ -41,6 +41,25 @@ from artfs.repository.repository import Repository
 
 EXAMPLE = "artfs put images s3://pets/train pets --at local --at bucket -a best"
 
+SourcesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Files, folders, - for stdin, and URIs (http, https, s3, gs, file) of what is to be left where it is.",
+        autocompletion=complete_source,
+        default_factory=lambda: None,
+    ),
+]
+PlacesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--at",
+        "--path",
+        metavar="PATH",
+        help="Where the source goes in the artifact, the n-th for the n-th source: a file's path, or the folder of several.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -52,30 +71,14 @@ class Finding:
 
 def command(
     ctx: typer.Context,
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SOURCE",
-            help="Files, folders, - for stdin, and URIs (http, https, s3, gs, file) of what is to be left where it is.",
-            autocompletion=complete_source,
-            default_factory=lambda: None,
-        ),
-    ],
+    sources: SourcesArgument,
     name: ArtifactArgument,
     *,
     type_name: TypeOption = None,
     aliases: AliasesOption = None,
     description: DescriptionOption = None,
     metadata: MetadataOption = None,
-    places: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--at",
-            "--path",
-            metavar="PATH",
-            help="Where the source goes in the artifact, the n-th for the n-th source: a file's path, or the folder of several.",
-        ),
-    ] = None,
+    places: PlacesOption = None,
     reference: Annotated[
         bool, typer.Option("--reference", help="Leave local files where they are, too, and record references to them.")
     ] = False,
