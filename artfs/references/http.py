@@ -20,7 +20,7 @@ from artfs.model.digest import Digester, format_digest
 from artfs.model.entry import Reference
 from artfs.references.changed import DIGEST_PREFIX, is_recorded, is_weak, recorded_digest, reference_changed, same_etag
 from artfs.references.protocol import Fetched, Found
-from artfs.references.uri import basename_of, origin_of, shown_uri
+from artfs.references.uri import basename_of, shown_uri
 
 
 class HttpHome:
@@ -31,8 +31,12 @@ class HttpHome:
 
     def expand(self, uri: str) -> Iterator[Found]:
         etag, size, modified_ns = self._look(uri, digest=True, always=False)
-        name = basename_of(uri) or origin_of(uri).partition("://")[2]
-        yield Found(name, Reference(uri, etag=etag, size=size), time.time_ns() if modified_ns is None else modified_ns)
+        # A name that nobody sees: where the address has none at its end, it is asked for.
+        yield Found(
+            basename_of(uri) or "unnamed",
+            Reference(uri, etag=etag, size=size),
+            time.time_ns() if modified_ns is None else modified_ns,
+        )
 
     def look(self, reference: Reference) -> Reference:
         has_digest = recorded_digest(reference) is not None

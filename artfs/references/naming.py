@@ -97,7 +97,7 @@ class _Naming:
 
     def _path_of(self, one: Found) -> str:
         if one.reference.uri == self.uri:
-            return self.prefix or _normalised(one.name, self.uri)
+            return self.prefix or name_for(self.uri, None)
         name = one.name
         if basename_of(self.uri.rstrip("/")):
             # `images//a` below `images` is `images/a`; a key that begins with `/` in a whole bucket stays absolute, and is refused.

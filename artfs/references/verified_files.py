@@ -27,6 +27,7 @@ KEPT_FROM_SIZE = 8 << 20
 #: About 100 bytes each.
 _IN_MEMORY = 1 << 16
 _ON_DISK = 10_000
+_PRUNE_EVERY = 500
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -54,6 +55,7 @@ class VerifiedFiles:
         self._folder = folder
         self._margin_ns = margin_ns
         self._lock = threading.Lock()
+        self._saved = 0
         #: In the order in which they were last of use.
         self._known: dict[FileStamp, str] = {}
 
@@ -101,7 +103,9 @@ class VerifiedFiles:
             with open(descriptor, "w", encoding="ascii") as file:
                 file.write(digest + "\n")
             Path(temporary).replace(self._place(stamp))
-            self._prune()
+            self._saved += 1
+            if self._saved % _PRUNE_EVERY == 1:  # listing the folder takes as long as writing many
+                self._prune()
 
     def _prune(self) -> None:
         with os.scandir(self._folder) as found:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from artfs.errors import AccessDenied, ReferenceChanged
+from artfs.errors import AccessDenied, ReferenceChanged, UserError
 from artfs.model.entry import Reference
 from artfs.references.references import References
 from tests.contract.references.homes import only_reference, read
@@ -136,6 +136,15 @@ def test_what_is_stored_compressed_comes_as_it_is_stored(web: References, faulty
 
     reference = only_reference(web, faulty_http.serve("/a.gz", answer))
     assert read(web, reference) == b"\x1f\x8b not really"
+
+
+def test_an_address_without_a_name_at_its_end_needs_one(web: References, faulty_http: FaultyHttp) -> None:
+    url = faulty_http.serve("/", content(DATA))
+    with pytest.raises(UserError) as caught:
+        web.find(url)
+    sentence(caught.value, url, "name=")
+    (entry,) = web.find(url, name="index.html")
+    assert entry.path == "index.html"
 
 
 def test_a_signed_url_is_recorded_as_given_and_not_shown(web: References, faulty_http: FaultyHttp) -> None:

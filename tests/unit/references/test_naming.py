@@ -150,6 +150,13 @@ def test_one_thing_without_a_basename_needs_a_name() -> None:
     assert name_for("https://h/a%20b?x", None) == "a b"
 
 
+@pytest.mark.parametrize("uri", ["https://h/a%0Ab", "https://h/..", "https://h/%FF", "https://h/" + "n" * 256])
+def test_a_basename_that_no_path_can_have_is_refused_with_its_uri(uri: str) -> None:
+    with pytest.raises(NameNotValid, match="name=") as caught:
+        name_for(uri, None)
+    assert uri in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["", "/abs", "..", "a/../b"])
 def test_a_name_given_is_checked(name: str) -> None:
     for call in (lambda: name_for("s3://b/k", name), lambda: paths(below("a"), name=name)):
