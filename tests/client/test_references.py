@@ -154,6 +154,14 @@ def test_nothing_is_asked_for_without_a_checksum_and_the_uri_alone_counts(workpl
     assert content(artifact, tmp_path / "again") == {"later.bin": b"and now another"}
 
 
+def test_a_folder_without_a_checksum_is_its_files_as_they_are_when_they_are_read(images: Path, tmp_path: Path) -> None:
+    entries = make().add_reference(images.as_uri(), checksum=False)
+    assert [(entry.path, entry.size) for entry in entries] == [("labels.csv", None), ("train/1.bin", None), ("train/2.bin", None)]
+    artifact = refer(images.as_uri(), checksum=False)
+    (images / "labels.csv").write_bytes(b"changed")
+    assert content(artifact, tmp_path / "out") == {**FILES, "labels.csv": b"changed"}
+
+
 def test_an_unknown_scheme_is_tracked_under_a_name_and_cannot_be_fetched(tmp_path: Path) -> None:
     uri = "hdfs://cluster/data/bikes"
     with pytest.raises(ValueError, match="name="):
