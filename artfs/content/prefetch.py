@@ -15,9 +15,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
+from artfs.content.workers import Workers
 from artfs.errors import ArtfsError
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class Prefetch:
 
     def __init__(self, pace: Pace = CHUNK_PACE) -> None:
         self._pace = pace
-        self._executor: ThreadPoolExecutor | None = None
+        self._workers = Workers(pace.threads, "artfs-read-ahead")
         self._streams: OrderedDict[Hashable, _Stream] = OrderedDict()
         self._steps = 0
         self._lock = threading.Lock()
@@ -88,7 +89,7 @@ class Prefetch:
             while start < stop and self._steps < _MOST_STEPS and not self._closed:
                 end = min(start + step, stop)
                 self._steps += 1
-                self._threads().submit(self._step, stream, fetch, start, end - start)
+                self._workers.submit(partial(self._step, stream, fetch, start, end - start))
                 start = end
             stream.ahead = max(stream.ahead, start)
 
@@ -96,9 +97,7 @@ class Prefetch:
         """Ask for nothing more, and wait for what was asked for unless told not to."""
         with self._lock:
             self._closed = True
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=wait, cancel_futures=True)
+        self._workers.close(wait=wait)
 
     def _plan(self, key: Hashable, offset: int, end: int, size: int) -> tuple[int, int]:
         """What to read ahead now, from where to where; nothing unless reading goes on."""
@@ -126,11 +125,6 @@ class Prefetch:
         recent_s = stream.noted_s - _IDLE_S
         others = (each for each in self._streams.values() if each.noted_s > recent_s)
         return max(0, self._pace.budget - sum(max(0, each.ahead - each.position) for each in others))
-
-    def _threads(self) -> ThreadPoolExecutor:
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._pace.threads, thread_name_prefix="artfs-read-ahead")
-        return self._executor
 
     def _step(self, stream: _Stream, fetch: Callable[[int, int], object], start: int, length: int) -> None:
         begun_s = time.monotonic()

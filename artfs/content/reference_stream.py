@@ -13,13 +13,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 from artfs.chunks.shared_fetches import PATIENCE_S, SharedFetches
 from artfs.content.reference_fetches import ReferenceFetches, close_pieces, sent_something_else, take, wrong_size
 from artfs.content.reference_pins import Pinned
 from artfs.content.spools import Spools
+from artfs.content.workers import Workers
 from artfs.errors import TimedOut, TransientError
 from artfs.references.changed import recorded_digest
 
@@ -85,9 +87,8 @@ class ReferenceStreams:
         self._spools = spools
         self._largest = max(64 << 10, min(_LARGEST, shared.memory // (2 * _MOST_AHEAD)))
         self._room = threading.BoundedSemaphore(_MOST_AHEAD)
-        self._executor: ThreadPoolExecutor | None = None
+        self._workers = Workers(_MOST_AHEAD, "artfs-stream")
         self._is_closed = False
-        self._lock = threading.Lock()
 
     def iter_bytes(self, pinned: Pinned, size: int, *, is_scratch: bool = False) -> Iterator[bytes]:
         """The content in pieces of any length.
@@ -112,11 +113,8 @@ class ReferenceStreams:
 
     def close(self) -> None:
         """Fetch nothing more ahead; reading stays possible."""
-        with self._lock:
-            self._is_closed = True
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
+        self._is_closed = True
+        self._workers.close(wait=False)
 
     def _iter_first(self, pinned: Pinned, size: int, stop: int, *, is_scratch: bool) -> Generator[bytes, None, bool]:
         """Pass on the bytes up to `stop`, or the whole where the home gives nothing else; true if it was the whole."""
@@ -200,7 +198,7 @@ class ReferenceStreams:
 
         self._shared.reserve(end - start)
         try:
-            return _Ahead(end, self._threads().submit(self._fetch, pinned, start, end), let_go)
+            return _Ahead(end, self._workers.submit(partial(self._fetch, pinned, start, end)), let_go)
         except BaseException:
             let_go()
             raise
@@ -219,12 +217,6 @@ class ReferenceStreams:
         if total < end - start:
             raise wrong_size(pinned, start + total)
         return pieces, time.monotonic() - begun_s
-
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(_MOST_AHEAD, thread_name_prefix="artfs-stream")
-            return self._executor
 
 
 def _without(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:

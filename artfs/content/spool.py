@@ -54,6 +54,12 @@ class Spool:
             return not self._is_complete and self._error is None
 
     @property
+    def size(self) -> int:
+        """How many bytes have arrived: all of them unless it is filling."""
+        with self._changed:
+            return self._arrived
+
+    @property
     def has_failed(self) -> bool:
         with self._changed:
             return self._error is not None

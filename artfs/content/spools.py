@@ -23,8 +23,9 @@ from artfs.model.digest import Digest
 from artfs.references.changed import recorded_digest
 from artfs.references.protocol import Fetched
 
-#: Complete ones that are kept.
+#: Complete ones that are kept beside the latest, and their bytes.
 _MOST_KEPT = 4
+_KEPT_SIZE = 4 << 30
 #: Filled at once; who wants one more waits.
 _MOST_FILLING = 8
 
@@ -69,7 +70,9 @@ class Spools:
             found = self._enter(pinned.key, spool)
             if found is spool:
                 pieces = chain(taken, answer.pieces)
-                thread = threading.Thread(target=self._fill, args=(spool, pieces, answer), name="artfs-spool", daemon=True)
+                thread = threading.Thread(
+                    target=self._fill, args=(pinned.key, spool, pieces, answer), name="artfs-spool", daemon=True
+                )
                 thread.start()
                 return spool
         except BaseException:
@@ -95,15 +98,25 @@ class Spools:
             if there is not None and not there.has_failed:
                 return there
             self._spools[key] = spool
-            complete = [each for each, kept in self._spools.items() if not kept.is_filling]
-            # Whoever reads one that is dropped here reads on: its file ends with its last reader.
-            for each in complete[:-_MOST_KEPT]:
-                del self._spools[each]
+            self._drop_old_ones()
             return spool
 
-    def _fill(self, spool: Spool, pieces: Iterator[bytes], answer: Fetched) -> None:
+    def _drop_old_ones(self) -> None:
+        """Whoever reads one that is dropped reads on: its file ends with its last reader."""
+        kept = size = 0
+        for key, spool in reversed(list(self._spools.items())):
+            if not spool.is_filling:
+                kept, size = kept + 1, size + spool.size
+                if kept > _MOST_KEPT or size > _KEPT_SIZE:
+                    del self._spools[key]
+
+    def _fill(self, key: Digest, spool: Spool, pieces: Iterator[bytes], answer: Fetched) -> None:
         try:
             spool.fill(pieces)
         finally:
             close_pieces(answer)
             self._places.release()
+            if spool.has_failed:
+                with self._lock:
+                    if self._spools.get(key) is spool:
+                        del self._spools[key]

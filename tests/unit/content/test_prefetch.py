@@ -36,12 +36,11 @@ def read(reads: list[tuple[int, int]], size: int) -> list[tuple[int, int]]:
 
 
 def wait_until_idle(prefetch: Prefetch) -> None:
-    """Every step asked for so far has run: the executor's threads take them in order."""
-    if prefetch._executor is not None:
-        barrier = threading.Barrier(3)
-        for _ in range(2):
-            prefetch._executor.submit(barrier.wait, 60)
-        barrier.wait(60)
+    """Every step asked for so far has run: the two threads take them in order."""
+    barrier = threading.Barrier(3)
+    for _ in range(2):
+        prefetch._workers.submit(lambda: barrier.wait(60))
+    barrier.wait(60)
 
 
 def test_one_read_asks_for_nothing() -> None:
