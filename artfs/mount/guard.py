@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import pyfuse3
 
-from artfs.errors import ArtfsError, NotFound, ReadOnly
+from artfs.errors import ArtfsError, NotFound, ReadOnly, UserError
 from artfs.mount.errno_map import errno_of
 from artfs.mount.notify import Notifier
 from artfs.vfs.problems import Problems
@@ -27,6 +27,8 @@ P = ParamSpec("P")
 _EXPECTED = frozenset(
     {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR, errno.EXDEV, errno.EROFS, errno.EINVAL, errno.ESTALE}
 )
+#: Requests that may have to bring content.
+_OF_CONTENT = frozenset({"read", "getattr", "open", "setattr"})
 
 
 class Guarded(Protocol):
@@ -68,6 +70,9 @@ def guard(handler: Callable[Concatenate[S, P], Coroutine[Any, Any, T]]) -> Calla
             raise
         except (OSError, ArtfsError) as error:
             number = errno_of(error)
+            if (name in _OF_CONTENT and isinstance(error, UserError)) or (name == "read" and isinstance(error, NotFound)):
+                # Of a reference that cannot be fetched: neither an argument of the program nor the name of the file is wrong.
+                number = errno.EIO
             if name == "rename" and number == errno.EINVAL and isinstance(error, ArtfsError):
                 number = errno.EPERM  # of EINVAL, mv says that a directory cannot be moved into itself
             if _needs_a_reason(error, number):

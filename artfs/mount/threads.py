@@ -43,6 +43,9 @@ MOST_BACKGROUND = 768
 MOST_TASKS = MOST_BACKGROUND + 256
 
 
+_READER_NAME = "artfs-read"
+
+
 class Threads:
     """Runs blocking calls for the handlers. `deadline_s` is how long one may take."""
 
@@ -116,7 +119,9 @@ class Threads:
         turn = cast("trio.CapacityLimiter", Turn(home, scope, self.deadline_s))
         with home.request():
             try:
-                result = await trio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True, limiter=turn)
+                result = await trio.to_thread.run_sync(
+                    call, *arguments, abandon_on_cancel=True, limiter=turn, thread_name=_READER_NAME
+                )
             except ArtfsError as error:
                 if not isinstance(error, TransientError):  # a refusal is an answer too
                     home.answered()

@@ -121,7 +121,7 @@ def test_a_size_that_nobody_tells_is_an_error_and_names_are_listed_all_the_same(
 def test_a_copy_that_does_not_come_keeps_nobody_from_writing(place: Place, stuck_http: StuckHttp) -> None:
     version = place.refer({stuck_http.serve_content(f"/{name}", DATA): name for name in STUCK})
     with place.mounted() as mountpoint, ThreadPoolExecutor(len(STUCK)) as pool:
-        stage = [Path(sys.executable).with_name("artfs"), "stage", "data", "--from", version.label, "--name", "work"]
+        stage = [str(Path(sys.executable).with_name("artfs")), "stage", "data", "--from", version.label, "--name", "work"]
         subprocess.run(stage, env=place.environ, check=True, capture_output=True)
         work = mountpoint / "data/staging/work"
         stuck_http.get_stuck()

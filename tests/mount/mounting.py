@@ -126,6 +126,13 @@ class Mounted:
             self.place.commit(source, name)
         return self.mountpoint / name
 
+    def refer(self, uris: Mapping[str, str | None], *, source: Path | None = None, checksum: bool = True) -> Path:
+        """The directory of `v0` of a new artifact, made of references as by `Place.refer`."""
+        self._count += 1
+        name = f"data-{self._count}"
+        self.place.refer(uris, name, source=source, checksum=checksum)
+        return self.mountpoint / name / "v0"
+
 
 def stop(config: Config, info: MountInfo) -> None:
     """Unmount, whatever state the mount is in, and end its process."""
