@@ -19,6 +19,7 @@ from itertools import groupby
 from typing import BinaryIO
 
 from artfs.content.reader import ByteSink
+from artfs.content.workers import Workers
 from artfs.errors import AccessDenied, IntegrityError, NotFound, NotInstalled, ReferenceChanged, TimedOut, UserError
 from artfs.model.entry import Entry, Kind
 from artfs.repository.compare import why_not_right
@@ -36,6 +37,8 @@ _MOST_TASKS = 2 * (_THREADS + _REFERENCE_THREADS)
 #: A task is files of one directory, up to so many and so many bytes: small ones are fetched in one read of the store.
 _TASK_FILES = 64
 _TASK_SIZE = 8 * 1024 * 1024
+#: After an error or Ctrl-C, what is being written gets so long to end and clean up. A server that does not answer may take longer.
+_PATIENCE_S = 2.0
 #: References of one task: each is a request of its own.
 _TASK_REFERENCES = 4
 
@@ -63,22 +66,24 @@ class TreeWriter:
         """Put the entries, which come directory by directory, in place where they are not."""
         totals = (0, 0)
         pending: set[Future[tuple[int, int]]] = set()
-        with (
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="artfs-download") as files,
-            ThreadPoolExecutor(_REFERENCE_THREADS, thread_name_prefix="artfs-fetch") as references,
-        ):
+        references = Workers(_REFERENCE_THREADS, "artfs-fetch")
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="artfs-download") as files:
             try:
                 for batch in _batches(self._tree, entries):
-                    pool, work = (references, self._write_references) if batch[0].reference else (files, self._write_files)
-                    pending.add(pool.submit(work, batch))
+                    if batch[0].reference is None:
+                        pending.add(files.submit(self._write_files, batch))
+                    else:
+                        pending.add(references.submit(partial(self._write_references, batch)))
                     while len(pending) >= _MOST_TASKS:
                         totals, pending = _collect(pending, totals, on_progress)
                 while pending:
                     totals, pending = _collect(pending, totals, on_progress)
             finally:
-                self._is_stopped = True  # what is being copied ends too: the pools wait for it
+                self._is_stopped = True  # what is being copied ends too
                 for future in pending:
                     future.cancel()
+                wait(pending, _PATIENCE_S)
+                references.close(wait=False)
 
     def _write_files(self, batch: list[Entry]) -> tuple[int, int]:
         """Put files and symlinks of one directory in place; the files and bytes that are right now."""

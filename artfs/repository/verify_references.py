@@ -9,9 +9,11 @@ Blocking; any thread. Homes are asked by a few threads, progress is reported fro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 
+from artfs.content.workers import Workers
 from artfs.errors import ArtfsError
 from artfs.model.digest import Digest
 from artfs.model.entry import Entry, Kind, Reference
@@ -61,17 +63,16 @@ def verify_references(
     places = _find_references(repository, repository.registry.versions.iter_live() if versions is None else versions)
     known = [place for place in places if repository.references.can_fetch(place.reference.uri)]
     report.unknown = len(places) - len(known)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="artfs-look") as pool:
-        looking = {pool.submit(repository.references.check, place.reference): place for place in known}
-        try:
-            for future in as_completed(looking):
-                report.checked += 1
-                report.problems += _problems(future, looking[future])
-                if on_progress is not None:
-                    on_progress(report.checked, len(known))
-        finally:
-            for future in looking:
-                future.cancel()
+    workers = Workers(_THREADS, "artfs-look")
+    try:
+        looking = {workers.submit(partial(repository.references.check, place.reference)): place for place in known}
+        for future in as_completed(looking):
+            report.checked += 1
+            report.problems += _problems(future, looking[future])
+            if on_progress is not None:
+                on_progress(report.checked, len(known))
+    finally:
+        workers.close(wait=False)  # whoever does not answer is not waited for after Ctrl-C
     report.problems.sort(key=lambda problem: (problem.path, problem.uri))
     return report
 

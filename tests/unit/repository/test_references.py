@@ -207,6 +207,23 @@ def test_an_interrupted_download_ends_soon_and_leaves_no_part_of_a_file(
     assert remote.home.bytes_sent < 1 << 32
 
 
+def test_an_error_does_not_wait_for_a_server_that_does_not_answer(repository: Repository, remote: Remote, tmp_path: Path) -> None:
+    stuck, gate = threading.Event(), threading.Event()
+
+    def stall_or_fail(offset: int, length: int) -> None:
+        if not stuck.is_set():
+            stuck.set()
+            assert gate.wait(60)
+        raise ReferenceUnavailable("mem://box does not answer")
+
+    remote.home.on_fetch = stall_or_fail
+    version = commit(repository, {f"d{number}/f": remote.put(f"d{number}", SMALL) for number in range(4)})
+    with pytest.raises(ReferenceUnavailable):
+        download(repository, version, tmp_path / "out")
+    assert stuck.is_set()
+    gate.set()
+
+
 def test_missing_references_are_told_where_that_is_allowed(
     repository: Repository, remote: Remote, version: VersionRecord, tmp_path: Path
 ) -> None:
