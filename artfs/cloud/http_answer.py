@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from urllib3 import BaseHTTPResponse
@@ -18,9 +19,11 @@ from urllib3.exceptions import HTTPError
 from artfs.cloud.http_errors import ended_early, lies, too_slow
 
 _PIECE = 256 << 10
-_CONTENT_RANGE = re.compile(r"bytes\s+([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)\s*", re.IGNORECASE)
-_UNSATISFIED = re.compile(r"bytes\s+\*/([0-9]{1,19})\s*", re.IGNORECASE)
-_NUMBER = re.compile(r"[0-9]{1,19}")
+#: Beyond, nanoseconds do not fit into 64 bits.
+_TOO_LATE_S = (1 << 63) // 1_000_000_000
+_CONTENT_RANGE = re.compile(r"bytes\s+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)\s*", re.IGNORECASE)
+_UNSATISFIED = re.compile(r"bytes\s+\*/([0-9]{1,18})\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class Budget:
@@ -122,11 +125,13 @@ def etag_of(headers: Mapping[str, str]) -> str | None:
 
 
 def modified_ns_of(headers: Mapping[str, str]) -> int | None:
+    """When the content was last modified; None where that is not said, or not in a time that a file can have."""
     try:
         modified = parsedate_to_datetime(headers.get("Last-Modified") or "")
-        return int(modified.timestamp()) * 1_000_000_000
-    except (ValueError, TypeError, OverflowError, OSError):
+        seconds = int((modified if modified.tzinfo else modified.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, TypeError, OverflowError):
         return None
+    return seconds * 1_000_000_000 if 0 <= seconds < _TOO_LATE_S else None
 
 
 def length_of(response: BaseHTTPResponse) -> int | None:

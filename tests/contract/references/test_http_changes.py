@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -145,6 +146,29 @@ def test_an_address_without_a_name_at_its_end_needs_one(web: References, faulty_
     sentence(caught.value, url, "name=")
     (entry,) = web.find(url, name="index.html")
     assert entry.path == "index.html"
+
+
+@pytest.mark.parametrize(
+    ("said", "modified_s"),
+    [
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1_445_412_480),
+        ("Wed, 21 Oct 2015 07:28:00 -0000", 1_445_412_480),
+        ("yesterday", None),
+        ("", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", None),
+        ("Wed, 21 Oct 1915 07:28:00 GMT", None),
+    ],
+)
+def test_the_time_is_that_of_the_last_modification_where_it_can_be(
+    web: References, faulty_http: FaultyHttp, said: str, modified_s: int | None
+) -> None:
+    url = faulty_http.serve("/a.bin", Reply(200, {"ETag": '"one"', "Last-Modified": said}, DATA))
+    before_ns = time.time_ns()
+    (entry,) = web.find(url)
+    if modified_s is None:
+        assert before_ns <= entry.mtime_ns <= time.time_ns()
+    else:
+        assert entry.mtime_ns == modified_s * 10**9
 
 
 def test_a_signed_url_is_recorded_as_given_and_not_shown(web: References, faulty_http: FaultyHttp) -> None:
