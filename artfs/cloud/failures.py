@@ -12,6 +12,12 @@ from artfs.errors import AccessDenied, ArtfsError, NotFound, NotInstalled, Trans
 _NOT_VALID_CREDENTIALS = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "ExpiredTokenException"}
 )
+#: Refusals that other credentials would not change.
+_NO_MATTER_OF_RIGHTS = {
+    "InvalidObjectState": "the object is archived; have it restored first",
+    "RequestTimeTooSkewed": "the clocks of this machine and of the server disagree; set this one",
+}
+NOT_SECURE = "no secure connection can be made"
 #: Why a connection was not made, in the words of the libraries below.
 _REASONS = (
     (
@@ -19,7 +25,7 @@ _REASONS = (
         "its name is not known",
     ),
     (re.compile(r"(?i)connection ?refused"), "connection refused"),
-    (re.compile(r"(?i)certificate|ssl|tls|InvalidContentType|InvalidMessage"), "no secure connection can be made"),
+    (re.compile(r"(?i)certificate|ssl|tls|InvalidContentType|InvalidMessage"), NOT_SECURE),
     (re.compile(r"(?i)timed ?out|timeout|elapsed"), "no answer in time"),
 )
 
@@ -37,6 +43,8 @@ def first_line(text: str) -> str:
 
 def denied(uri: str, code: str, *, anonymous: bool, where: str) -> AccessDenied:
     """`where` says where credentials come from, for those who have to look there."""
+    if code in _NO_MATTER_OF_RIGHTS:
+        return AccessDenied(f"{uri} cannot be read: {_NO_MATTER_OF_RIGHTS[code]} ({code})")
     reason = f" ({code})" if code else ""
     if anonymous:
         return AccessDenied(

@@ -17,7 +17,7 @@ from artfs.cloud.buckets import ObjectFacts
 from artfs.cloud.failures import denied, no_object, unavailable
 from artfs.cloud.gcs_failures import WHERE_CREDENTIALS_ARE, explained
 from artfs.cloud.gcs_session import GcsSession
-from artfs.cloud.object_reads import Elsewhere, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
+from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
 from artfs.cloud.retry import DEFAULT_POLICY, RetryPolicy, TryAgain
 from artfs.errors import ArtfsError
 
@@ -77,7 +77,7 @@ class GcsClient:
         _asked(session, at.uri, session.check_credentials)
         try:
             return read_range(session.store(at.bucket), at, offset, length)
-        except Overloaded:
+        except (NotTrusted, Overloaded):
             return _asked(session, at.uri, by_sdk)
         except Elsewhere as failure:
             raise unavailable(at.uri, f"{session.endpoint} sends elsewhere") from failure

@@ -11,7 +11,7 @@ import re
 from typing import Any, NamedTuple
 
 from artfs.cloud.buckets import ObjectFacts, PreconditionFailed
-from artfs.cloud.failures import first_line, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
+from artfs.cloud.failures import NOT_SECURE, first_line, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
 from artfs.cloud.retry import TryAgain
 from artfs.errors import ArtfsError
 
@@ -35,6 +35,10 @@ class Refused(Exception):
 
 class Elsewhere(Exception):
     """The bucket is not in the region that was asked."""
+
+
+class NotTrusted(Exception):
+    """No secure connection can be made. An SDK may trust more: obstore takes no certificate that signed itself, even if told to."""
 
 
 class Overloaded(Exception):
@@ -69,7 +73,8 @@ def is_usable() -> bool:
 def read_range(store: Any, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
     """The bytes and the facts that came with them; None where nothing lies at `offset`.
 
-    Raises NotFound, PreconditionFailed, Refused, Elsewhere, and, after obstore has tried again, Overloaded and TransientError.
+    Raises NotFound, PreconditionFailed, Refused, Elsewhere, NotTrusted, and, after obstore has tried again, Overloaded and
+    TransientError.
     """
     import obstore
 
@@ -120,9 +125,11 @@ def _explained(error: Exception, status: int, text: str, at: ReadAt) -> Exceptio
     return _connection_failure(text, at)
 
 
-def _connection_failure(text: str, at: ReadAt) -> ArtfsError:
+def _connection_failure(text: str, at: ReadAt) -> ArtfsError | NotTrusted:
     match = _KIND.search(text)
     kind = match[1] if match else ""
+    if kind == "Connect" and reason_of(text) == NOT_SECURE:
+        return NotTrusted(at.uri)
     if kind == "Connect":
         return unreachable(at.uri, at.endpoint, reason_of(text))
     if kind == "Timeout":

@@ -1,7 +1,7 @@
 """S3 and servers that speak it. Listing, versions and HEAD are boto3's; bytes come by obstore, or by boto3 where obstore cannot.
 
-That is: for keys that obstore does not express, for buckets named by an access point, after a fork, and where a server redirects or
-asks for patience. Any thread; the lock is for opening the session only.
+That is: for keys that obstore does not express, for access points and directory buckets, after a fork, and where a server
+redirects, asks for patience, or is trusted by boto3 alone. Any thread; the lock is for opening the session only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from artfs.cloud.buckets import ObjectFacts
 from artfs.cloud.failures import denied, unavailable
-from artfs.cloud.object_reads import Elsewhere, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
+from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
 from artfs.cloud.retry import DEFAULT_POLICY, RetryPolicy, TryAgain
 from artfs.cloud.s3_failures import WHERE_CREDENTIALS_ARE, explained
 from artfs.cloud.s3_session import S3Session
@@ -40,9 +40,9 @@ class S3Client:
         self._lock = threading.Lock()
         self._session: S3Session | None = None
         self._process = 0
-        #: Buckets that do not list versions, and those that obstore cannot read.
+        #: Buckets that do not list versions, and those that obstore has turned out not to reach.
         self._plainly_listed: set[str] = set()
-        self._redirected: set[str] = set()
+        self._beyond_obstore: set[str] = set()
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
         session, uri = self._opened(), _uri(bucket, key, version_id)
@@ -78,7 +78,7 @@ class S3Client:
         return self._session
 
     def _read(self, session: S3Session, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
-        if not expresses(at.key) or ":" in at.bucket or at.bucket in self._redirected or not is_usable():
+        if not expresses(at.key) or not _is_plain(at.bucket) or at.bucket in self._beyond_obstore or not is_usable():
             return _read_by_sdk(session, at, offset, length)
         _asked(session, at.uri, session.check_credentials)
         try:
@@ -90,9 +90,9 @@ class S3Client:
                 return read_range(session.store(at.bucket), at, offset, length)
         except Overloaded:
             return _read_by_sdk(session, at, offset, length)
-        except Elsewhere:
-            # boto3 follows redirects, or else says what is wrong.
-            self._redirected.add(at.bucket)
+        except (Elsewhere, NotTrusted):
+            # boto3 follows redirects and trusts what it is told to, or else says what is wrong.
+            self._beyond_obstore.add(at.bucket)
             return _read_by_sdk(session, at, offset, length)
         except Refused as refusal:
             raise denied(at.uri, refusal.code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE) from refusal
@@ -195,6 +195,11 @@ def _facts_of_answer(key: str, size: int, answer: dict[str, Any]) -> ObjectFacts
         version_id=version_id if version_id != "null" else None,
         modified_ns=int(modified.timestamp()) * 10**9 if modified else 0,
     )
+
+
+def _is_plain(bucket: str) -> bool:
+    """False for access points and directory buckets, which are reached in ways of their own."""
+    return ":" not in bucket and not bucket.endswith("--x-s3")
 
 
 def _uri(bucket: str, key: str, version_id: str | None = None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +40,7 @@ class S3Session:
         self._stores: dict[str, Any] = {}
         self._regions: dict[str, str] = {}
         self._core = botocore.session.Session()
+        self._core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_time)
         try:
             self._session = boto3.session.Session(botocore_session=self._core)
             self._credentials = self._session.get_credentials()
@@ -135,7 +136,26 @@ class S3Session:
             config["aws_endpoint_url_s3"] = endpoint
         settings = self.policy.obstore_settings()
         if bundle := self._core.get_config_variable("ca_bundle"):
-            settings["client_options"]["root_certificate"] = Path(bundle).expanduser().read_bytes()
+            settings["client_options"]["root_certificate"] = _read_certificates(Path(bundle).expanduser())
         if not self.is_anonymous:
             settings["credential_provider"] = Boto3CredentialProvider(self._session, ttl=_CREDENTIALS_GOOD_FOR)
         return S3Store(bucket, config=config, **settings)
+
+
+def _read_certificates(bundle: Path) -> bytes:
+    try:
+        return bundle.read_bytes()
+    except OSError as error:
+        said = f"the certificates in {bundle} cannot be read: {error.strerror}"
+        raise ConfigNotValid(f"{said}; check AWS_CA_BUNDLE and ca_bundle in ~/.aws/config") from error
+
+
+def _parse_time(text: Any) -> datetime:
+    """As botocore does, but the form that lists have in a hundredth of the time: half of that of a list otherwise."""
+    from botocore.utils import parse_timestamp
+
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        parsed: datetime = parse_timestamp(text)
+        return parsed

@@ -66,10 +66,12 @@ class BucketHome:
                 self._client = None
 
     def _opened(self) -> BucketClient:
-        with self._lock:
-            if self._client is None:
-                self._client = self._client_factory()
-            return self._client
+        # The lock is not for every read: one that is held while another thread forks is never released in the child.
+        client = self._client
+        if client is None:
+            with self._lock:
+                client = self._client = self._client or self._client_factory()
+        return client
 
     @staticmethod
     def _pin(reference: Reference) -> _Pinned:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import time
@@ -154,6 +155,23 @@ def test_google_has_no_objects_named_like_the_folders_above(gcs_place: Place) ->
     for key in (".", ".."):
         with pytest.raises(NotFound):
             place.client.get(place.bucket, key, 0, 10)
+
+
+def test_what_is_stored_compressed_comes_as_it_is_stored(place: Place) -> None:
+    stored = gzip.compress(DATA)
+    for key in ("key", "a\tkey"):
+        if place.scheme == "gs":
+            blob = place.server.client().bucket(place.bucket).blob(key)
+            blob.content_encoding = "gzip"
+            blob.upload_from_string(stored, content_type="text/plain")
+        else:
+            place.server.client().put_object(
+                Bucket=place.bucket, Key=key, Body=stored, ContentEncoding="gzip", ContentType="text/plain"
+            )
+        facts, data = place.client.get(place.bucket, key, 0, len(DATA))
+        assert data == stored
+        assert facts.size == place.client.head(place.bucket, key).size == len(stored)
+        assert place.client.get(place.bucket, key, 3, 7)[1] == stored[3:10]
 
 
 def test_folder_markers_are_listed(place: Place) -> None:

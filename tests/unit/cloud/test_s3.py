@@ -14,6 +14,7 @@ import pytest
 from artfs.cloud.buckets import ObjectFacts
 from artfs.cloud.s3 import S3Client
 from artfs.errors import AccessDenied, ConfigNotValid, TransientError
+from tests.servers.faulty_http import FaultyHttp, Reply
 from tests.servers.haproxy import HaProxy
 from tests.servers.seaweedfs import ACCESS_KEY, PUBLIC_BUCKET, SECRET_KEY, STRANGER_KEY, STRANGER_SECRET, SeaweedFs
 from tests.unit.cloud.conftest import IMPATIENT, Place, SetEnviron
@@ -190,6 +191,53 @@ def test_without_its_packages_the_extra_is_named(missing: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "s3:// needs the packages boto3 and obstore: pip install 'artfs[s3]'\n"
+
+
+HEADERS = {"ETag": '"made-up"', "Last-Modified": "Wed, 21 Oct 2026 07:28:00 GMT"}
+
+
+def serve_key(server: FaultyHttp) -> None:
+    server.serve_in_turn(
+        "/bucket/key",
+        Reply(200, HEADERS, b"here"),
+        Reply(206, {**HEADERS, "Content-Range": "bytes 0-3/4"}, b"here"),
+    )
+
+
+def test_a_certificate_that_nobody_trusts_is_one_sentence(self_signed_https: FaultyHttp, set_environ: SetEnviron) -> None:
+    set_environ({"AWS_ENDPOINT_URL": self_signed_https.url})
+    client = S3Client(IMPATIENT)
+    for call in (lambda: client.head("bucket", "key"), lambda: client.get("bucket", "key", 0, 10)):
+        with pytest.raises(TransientError, match="no secure connection can be made") as caught:
+            call()
+        assert "\n" not in str(caught.value)
+        assert self_signed_https.url in str(caught.value)
+    assert not self_signed_https.asked
+
+
+def test_a_certificate_that_aws_is_told_to_trust_is_trusted(self_signed_https: FaultyHttp, set_environ: SetEnviron) -> None:
+    serve_key(self_signed_https)
+    set_environ({"AWS_ENDPOINT_URL": self_signed_https.url, "AWS_CA_BUNDLE": str(self_signed_https.certificate)})
+    client = S3Client(IMPATIENT)
+    assert client.head("bucket", "key").etag == HEADERS["ETag"]
+    assert client.get("bucket", "key", 0, 10)[1] == b"here"
+
+
+def test_certificates_that_are_not_there_are_one_sentence(s3_server: SeaweedFs, set_environ: SetEnviron) -> None:
+    set_environ({**s3_server.environ, "AWS_CA_BUNDLE": "/nowhere/bundle.pem"})
+    with pytest.raises(ConfigNotValid, match=r"/nowhere/bundle\.pem cannot be read"):
+        S3Client(IMPATIENT).get("bucket", "key", 0, 10)
+
+
+@pytest.mark.parametrize(("code", "words"), [("InvalidObjectState", "archived"), ("RequestTimeTooSkewed", "clock")])
+def test_a_refusal_that_is_no_matter_of_rights_says_what_it_is(
+    faulty_http: FaultyHttp, set_environ: SetEnviron, code: str, words: str
+) -> None:
+    body = f"<Error><Code>{code}</Code><Message>words of the server</Message></Error>".encode()
+    faulty_http.serve("/bucket/key", Reply(403, {"Content-Type": "application/xml"}, body))
+    set_environ({"AWS_ENDPOINT_URL": faulty_http.url})
+    with pytest.raises(AccessDenied, match=words):
+        S3Client(IMPATIENT).get("bucket", "key", 0, 10)
 
 
 def test_a_bucket_in_another_region_is_followed(s3_place: Place) -> None:
