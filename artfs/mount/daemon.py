@@ -28,6 +28,7 @@ import trio
 from artfs.config import Config
 from artfs.errors import AlreadyExists, ArtfsError, Busy, InternalError, NotFound
 from artfs.mount.host import raise_background, raise_read_ahead, unmount
+from artfs.mount.malloc import keep_freed_memory
 from artfs.mount.mount_info import MountInfo, remove_note, start_of_process, write_note
 from artfs.mount.operations import ArtfsOperations
 from artfs.mount.threads import DEFAULT_DEADLINE_S, MOST_BACKGROUND, MOST_TASKS, Threads
@@ -237,6 +238,7 @@ def main() -> int:
     os.umask(0o077)
     os.chdir("/")
     _calm_collector()
+    keep_freed_memory()
     if request.log is not None:
         set_up_log(request.log)
 
