@@ -44,7 +44,7 @@ class BucketClient(Protocol):
         ...
 
     def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
-        """The current objects whose key begins with `prefix`, folder markers included, in key order.
+        """The current objects whose key begins with `prefix`, folder markers included, in the server's order: nearly that of keys.
 
         Lazy: a request for each thousand or so, made when it is needed. Raises NotFound without such a bucket.
         """

@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from artfs.cloud.buckets import ObjectFacts
 from artfs.cloud.failures import denied, unavailable
@@ -23,6 +23,9 @@ from artfs.cloud.s3_session import S3Session
 from artfs.errors import ArtfsError
 
 T = TypeVar("T")
+#: Where a page of a list begins, and its objects with the beginning of the next, None behind the last.
+_Token: TypeAlias = dict[str, str]
+_Page: TypeAlias = tuple[list[ObjectFacts], _Token | None]
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 #: Answers to a listing of versions of those who have none, or show them to nobody.
 _NO_LIST_OF_VERSIONS = frozenset({400, 401, 403, 405, 501})
@@ -99,19 +102,25 @@ class S3Client:
 
     def _iter_listed(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
         session, uri = self._opened(), _uri(bucket, prefix)
-        token: dict[str, str] | None = {}
         if bucket not in self._plainly_listed:
             try:
-                while token is not None:
-                    found, token = _asked(session, uri, partial(_page_of_versions, session, bucket, prefix, token))
-                    yield from found
-                return
+                found, token = _asked(session, uri, partial(_page_of_versions, session, bucket, prefix, {}))
             except _NoVersions:
                 self._plainly_listed.add(bucket)
-        token = {}
-        while token is not None:
-            found, token = _asked(session, uri, partial(_page_of_objects, session, bucket, prefix, token))
-            yield from found
+            else:
+                # A bucket that keeps no versions is listed anew without them: SeaweedFS makes up other ETags in a list of versions.
+                if not found or any(facts.version_id for facts in found):
+                    yield from found
+                    yield from _iter_pages(session, uri, partial(_page_of_versions, session, bucket, prefix), token)
+                    return
+        yield from _iter_pages(session, uri, partial(_page_of_objects, session, bucket, prefix), {})
+
+
+def _iter_pages(session: S3Session, uri: str, read_page: Callable[[_Token], _Page], token: _Token | None) -> Iterator[ObjectFacts]:
+    """The objects of the page that begins at `token`, and of all behind it."""
+    while token is not None:
+        found, token = _asked(session, uri, partial(read_page, token))
+        yield from found
 
 
 def _asked(session: S3Session, uri: str, call: Callable[[], T]) -> T:
@@ -128,9 +137,7 @@ def _asked(session: S3Session, uri: str, call: Callable[[], T]) -> T:
     return session.policy.run(attempt)
 
 
-def _page_of_versions(
-    session: S3Session, bucket: str, prefix: str, token: dict[str, str]
-) -> tuple[list[ObjectFacts], dict[str, str] | None]:
+def _page_of_versions(session: S3Session, bucket: str, prefix: str, token: _Token) -> _Page:
     """A request's worth of current objects with their version ids, and where the next one begins."""
     from botocore.exceptions import ClientError
 
@@ -146,9 +153,7 @@ def _page_of_versions(
     return found, {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
 
 
-def _page_of_objects(
-    session: S3Session, bucket: str, prefix: str, token: dict[str, str]
-) -> tuple[list[ObjectFacts], dict[str, str] | None]:
+def _page_of_objects(session: S3Session, bucket: str, prefix: str, token: _Token) -> _Page:
     """The same without version ids."""
     answer = session.client.list_objects_v2(Bucket=bucket, Prefix=prefix, **token)
     found = [_facts_of_answer(listed["Key"], listed["Size"], listed) for listed in answer.get("Contents", ())]

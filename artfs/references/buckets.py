@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from artfs.cloud.buckets import BucketClient, ObjectFacts, PreconditionFailed
-from artfs.errors import ArtfsError, NotFound, ReferenceUnavailable, TransientError
+from artfs.errors import ArtfsError, NotFound, ReferenceUnavailable, TransientError, UserError
 from artfs.model.entry import Reference
 from artfs.references.changed import is_recorded, is_same, is_weak, reference_changed
 from artfs.references.protocol import Fetched, Found
@@ -100,7 +100,12 @@ class BucketHome:
             below = f", nor anything below {prefix!r}" if key else ""
             raise NotFound(f"there is nothing at {uri}{below}: check the address")
 
-    def _found(self, uri: str, name: str, facts: ObjectFacts) -> Found:
+    @staticmethod
+    def _found(uri: str, name: str, facts: ObjectFacts) -> Found:
+        if facts.etag is None and facts.version_id is None:
+            raise UserError(
+                f"{uri} has neither an ETag nor a version that its content could be told by: add it with checksum=False"
+            )
         return Found(name, Reference(uri, facts.etag, facts.version_id, facts.size), facts.modified_ns)
 
     def _as_recorded(self, pinned: _Pinned, facts: ObjectFacts) -> Reference:

@@ -213,6 +213,16 @@ def test_a_weak_etag_is_compared_but_is_no_condition(
         read(references, reference)
 
 
+def test_what_nothing_tells_apart_is_not_recorded(
+    references: References, s3_server: SeaweedFs, s3_proxy: HaProxy, plain: str
+) -> None:
+    s3_server.fill(plain, {"untold": DATA})
+    s3_proxy.set_header("ETag", "", times=1000)
+    with pytest.raises(UserError, match=r"untold has neither an ETag nor a version .*checksum=False"):
+        references.find(f"s3://{plain}/untold")
+    assert read(references, Reference(f"s3://{plain}/untold")) == DATA
+
+
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_an_empty_object_that_is_no_longer_empty_is_told(  # noqa: PLR0917
     references: References, s3_server: SeaweedFs, gcs_server: FakeGcs, plain: str, google: str, scheme: str

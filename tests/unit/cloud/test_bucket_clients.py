@@ -184,7 +184,7 @@ def test_folder_markers_are_listed(place: Place) -> None:
 
 def test_a_prefix_is_no_folder(place: Place) -> None:
     place.server.fill(place.bucket, {"images/a": b"1", "images-old/a": b"2", "other": b"3"})
-    assert [facts.key for facts in place.client.iter_objects(place.bucket, "images")] == ["images-old/a", "images/a"]
+    assert {facts.key for facts in place.client.iter_objects(place.bucket, "images")} == {"images-old/a", "images/a"}
     assert [facts.key for facts in place.client.iter_objects(place.bucket, "images/")] == ["images/a"]
 
 

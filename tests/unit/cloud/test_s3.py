@@ -276,6 +276,18 @@ def test_where_versions_are_not_listed_etags_are(
     assert asked == len([request for request in s3_proxy.requests() if "versions" in request.target]) == 1
 
 
+def test_an_etag_is_the_same_in_a_list_and_in_an_answer_whatever_the_size(s3_server: SeaweedFs, set_environ: SetEnviron) -> None:
+    set_environ(s3_server.environ)
+    client = S3Client(IMPATIENT)
+    for versioned in (False, True):
+        bucket = s3_server.create_bucket(versioned=versioned)
+        s3_server.fill(bucket, {"empty": b"", "large": bytes(9 << 20), "small": b"here"})
+        for facts in client.iter_objects(bucket, ""):
+            assert facts == client.head(bucket, facts.key)
+            assert facts.etag
+            assert client.get(bucket, facts.key, 0, 10, if_match=facts.etag)[0] == facts
+
+
 def test_a_thousand_objects_a_request(s3_server: SeaweedFs, s3_proxy: HaProxy, set_environ: SetEnviron, many_objects: str) -> None:
     set_environ(s3_server.environ_at(s3_proxy.endpoint))
     client = S3Client(IMPATIENT)
