@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +28,12 @@ def give(size: int = 10, asked: list[list[str]] | None = None) -> Callable[[dict
 
 def want(*keys: str) -> dict[str, None]:
     return dict.fromkeys(keys)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
 
 
 def test_what_is_there_is_not_fetched_again() -> None:
@@ -93,8 +100,7 @@ def test_a_transient_error_is_that_of_all_who_wait() -> None:
         first = threads.submit(shared.get, want("a"), gate)
         assert gate.asked.acquire(timeout=30)
         others = [threads.submit(shared.get, want("b", "a"), give()) for _ in range(3)]
-        while shared.peek("b") is None:  # its own is fetched before it waits
-            pass
+        wait_until(lambda: shared.peek("b") is not None)  # its own is fetched before it waits
         gate.open.set()
         for each in (first, *others):
             with pytest.raises(StoreUnavailable):
@@ -113,8 +119,7 @@ def test_what_another_could_not_fetch_for_its_own_reasons_is_fetched_by_who_wait
         first = threads.submit(shared.get, want("a", "damaged"), gate)
         assert gate.asked.acquire(timeout=30)
         second = threads.submit(shared.get, want("b", "a"), give())
-        while shared.peek("b") is None:
-            pass
+        wait_until(lambda: shared.peek("b") is not None)
         gate.open.set()
         with pytest.raises(IntegrityError):
             first.result(30)
