@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from typing import Any, NamedTuple
 
 from artfs.cloud.buckets import ObjectFacts, PreconditionFailed
@@ -21,6 +22,7 @@ _CODE = re.compile(r"<Code>(\w+)</Code>")
 _KIND = re.compile(r"HttpError \{\s*kind: (\w+)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+_SDK_MAY_FOLLOW_S = 5.0
 #: The process in which obstore first did something.
 _process: list[int] = []
 
@@ -85,6 +87,7 @@ def read_range(store: Any, at: ReadAt, offset: int, length: int) -> tuple[Object
         options["version"] = at.version_id
     if at.if_match is not None:
         options["if_match"] = at.if_match
+    started = time.monotonic()
     try:
         result = obstore.get(store, at.key, options=options)
         meta = result.meta
@@ -93,12 +96,15 @@ def read_range(store: Any, at: ReadAt, offset: int, length: int) -> tuple[Object
         status, text = _status_of(error), str(error)
         if status == 416:
             return None
-        raise _explained(error, status, text, at) from error
+        # An SDK that goes on after this has a whole call's time: both together must not take longer than the mount waits.
+        has_time = time.monotonic() - started < _SDK_MAY_FOLLOW_S
+        raise _explained(error, status, text, at, has_time=has_time) from error
     if len(data) != min(length, meta["size"] - offset):
         raise unavailable(at.uri, f"the server sent {len(data)} of {min(length, meta['size'] - offset)} bytes")
     modified_ns = round(meta["last_modified"].timestamp()) * 10**9
     version_id = meta["version"] if meta["version"] != "null" else None
-    return ObjectFacts(at.key, meta["size"], meta["e_tag"], version_id, modified_ns), data
+    etag = meta["e_tag"] if (meta["e_tag"] or "").strip('"') else None
+    return ObjectFacts(at.key, meta["size"], etag, version_id, modified_ns), data
 
 
 def _status_of(error: Exception) -> int:
@@ -106,7 +112,7 @@ def _status_of(error: Exception) -> int:
     return int(match[1]) if match else 0
 
 
-def _explained(error: Exception, status: int, text: str, at: ReadAt) -> Exception:
+def _explained(error: Exception, status: int, text: str, at: ReadAt, *, has_time: bool) -> Exception:
     found = _CODE.search(text)
     code = found[1] if found else ""
     if isinstance(error, FileNotFoundError):
@@ -117,7 +123,7 @@ def _explained(error: Exception, status: int, text: str, at: ReadAt) -> Exceptio
         return Refused(code or str(status))
     if "redirect without LOCATION" in text or status in {301, 307} or code == "AuthorizationHeaderMalformed":
         return Elsewhere(at.uri)
-    if status in {429, 503}:
+    if status in {429, 503} and has_time:
         return Overloaded(at.uri)
     if status:
         failure = of_status(at.uri, status, code)

@@ -199,6 +199,7 @@ def test_many_threads_use_one_client(place: Place) -> None:
     assert len(place.proxy.requests()) == 160
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_process_reads_on(place: Place) -> None:
     place.put("key", DATA)
     assert place.client.get(place.bucket, "key", 0, 10)[1] == DATA[:10]
