@@ -27,7 +27,7 @@ import trio
 
 from artfs.config import Config
 from artfs.errors import AlreadyExists, ArtfsError, Busy, InternalError, NotFound
-from artfs.mount.host import raise_background, raise_read_ahead, unmount
+from artfs.mount.host import CONNECTIONS, raise_background, raise_read_ahead, unmount
 from artfs.mount.malloc import keep_freed_memory
 from artfs.mount.mount_info import MountInfo, remove_note, start_of_process, write_note
 from artfs.mount.operations import ArtfsOperations
@@ -171,7 +171,8 @@ async def _say_ready(mountpoint: Path, operations: ArtfsOperations, on_ready: Ca
         logger.info("read-ahead stays as it is, as raising it takes root: content is pushed into the page cache instead")
         operations.pusher.start()
     if not await trio.to_thread.run_sync(raise_background, mountpoint, MOST_BACKGROUND):
-        logger.info("the kernel reads for 12 requests at once, as letting it do more takes /sys/fs/fuse/connections")
+        operations.threads.expect_few_reads()
+        logger.info("the kernel lets 12 reads out at once, as raising that takes root or %s", CONNECTIONS)
     logger.info("serving %s", mountpoint)
     await trio.to_thread.run_sync(on_ready)
 

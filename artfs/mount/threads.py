@@ -10,6 +10,7 @@ Runs on the event loop. What is started here is never waited for under a lock of
 from __future__ import annotations
 
 import functools
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -32,13 +33,15 @@ _CONTENT_SLOTS = 24
 #: References of one server: as many as a program with 16 threads has under way, and its read-ahead.
 _REFERENCE_SLOTS = 32
 #: Requests that may wait for one home from which nothing comes; see `slots`.
-_MOST_WAITING = 96
+_MOST_WAITING = 192
+#: The same where the kernel lets 12 reads out in all.
+_MOST_WAITING_OF_FEW = 4
 #: The part of a deadline after which a home from which nothing came is taken to be stuck.
 _STALLED_PART = 1 / 6
 #: Servers of references whose slots are remembered; those that nobody waits for are forgotten first.
 _MOST_HOMES = 256
 #: Reads that the kernel may have under way for its read-ahead: many stuck homes' worth of them.
-MOST_BACKGROUND = 768
+MOST_BACKGROUND = 1024
 #: FUSE tasks in all: what is no read-ahead always finds one. A task that waits costs a buffer of which one page is used.
 MOST_TASKS = MOST_BACKGROUND + 256
 
@@ -54,6 +57,7 @@ class Threads:
         self._general = trio.CapacityLimiter(_GENERAL_SLOTS)
         self._changes = trio.CapacityLimiter(_CHANGE_SLOTS)
         self._unbounded = trio.CapacityLimiter(_GENERAL_SLOTS)
+        self._most_waiting = _MOST_WAITING
         self._content = HomeSlots(_CONTENT_SLOTS, _MOST_WAITING, deadline_s * _STALLED_PART, _store_is_stuck)
         self._homes: OrderedDict[str, HomeSlots] = OrderedDict()
 
@@ -70,7 +74,11 @@ class Threads:
 
         Without a deadline: it takes as long as bytes come, and each request to the server has a bound of its own.
         """
-        run = functools.partial(self._take_turn, self._home(origin), trio.CancelScope())
+        home, scope = self._home(origin), trio.CancelScope()
+
+        async def run(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+            return await self._take_turn(home, scope, call, arguments, math.inf)
+
         return await self._deliver(run, call, arguments, discard)
 
     @staticmethod
@@ -91,9 +99,18 @@ class Threads:
 
     async def read(self, call: Callable[..., T], *arguments: Any, origin: str | None = None) -> T:
         """The same for reading what the object store has, or the server `origin` of references: with its slots and no others."""
-        with trio.CancelScope(deadline=trio.current_time() + self.deadline_s) as scope:
-            return await self._take_turn(self._home(origin), scope, call, arguments)
-        raise self._too_late(origin)
+        home = self._home(origin)
+        # The store is given its time again: all that is read comes from it, and it may be a disk that has just woken up.
+        deadline_s = self.deadline_s * _STALLED_PART if origin is not None and home.is_suspect else self.deadline_s
+        with trio.CancelScope(deadline=trio.current_time() + deadline_s) as scope:
+            return await self._take_turn(home, scope, call, arguments, deadline_s)
+        raise _server_is_too_late(origin, deadline_s) if origin is not None else self._store_is_too_late()
+
+    def expect_few_reads(self) -> None:
+        """The kernel lets few reads out at once: no home that is stuck may have many of them."""
+        self._most_waiting = _MOST_WAITING_OF_FEW
+        for home in (self._content, *self._homes.values()):
+            home.most_waiting = self._most_waiting
 
     def _home(self, origin: str | None) -> HomeSlots:
         if origin is None:
@@ -102,7 +119,7 @@ class Threads:
         if home is None:
             stalled_s = self.deadline_s * _STALLED_PART
             home = self._homes[origin] = HomeSlots(
-                _REFERENCE_SLOTS, _MOST_WAITING, stalled_s, functools.partial(_server_is_stuck, origin)
+                _REFERENCE_SLOTS, self._most_waiting, stalled_s, functools.partial(_server_is_stuck, origin)
             )
             self._forget_idle_homes()
         self._homes.move_to_end(origin)
@@ -115,8 +132,11 @@ class Threads:
             if self._homes[origin].is_idle:
                 del self._homes[origin]
 
-    async def _take_turn(self, home: HomeSlots, scope: trio.CancelScope, call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-        turn = cast("trio.CapacityLimiter", Turn(home, scope, self.deadline_s))
+    @staticmethod
+    async def _take_turn(
+        home: HomeSlots, scope: trio.CancelScope, call: Callable[..., T], arguments: tuple[Any, ...], deadline_s: float
+    ) -> T:
+        turn = cast("trio.CapacityLimiter", Turn(home, scope, deadline_s))
         with home.request():
             try:
                 result = await trio.to_thread.run_sync(
@@ -128,13 +148,6 @@ class Threads:
                 raise
             home.answered()
             return result
-
-    def _too_late(self, origin: str | None) -> ArtfsError:
-        if origin is None:
-            return self._store_is_too_late()
-        return ReferenceUnavailable(
-            f"no answer from {origin} within {self.deadline_s:g} s: the server is stuck or too slow; try again later"
-        )
 
     def _store_is_too_late(self) -> StoreUnavailable:
         return StoreUnavailable(
@@ -151,12 +164,18 @@ class Threads:
         raise self._store_is_too_late()
 
 
-def _store_is_stuck(waiting: int, quiet_s: float) -> ArtfsError:
-    return StoreUnavailable(f"{waiting} reads wait for the store, from which nothing came for {quiet_s:.0f} s: try again later")
+def _server_is_too_late(origin: str, deadline_s: float) -> ArtfsError:
+    return ReferenceUnavailable(
+        f"no answer from {origin} within {deadline_s:g} s: the server is stuck or too slow; try again later"
+    )
 
 
-def _server_is_stuck(origin: str, waiting: int, quiet_s: float) -> ArtfsError:
-    return ReferenceUnavailable(f"{waiting} reads wait for {origin}, from which nothing came for {quiet_s:.0f} s: try again later")
+def _store_is_stuck(quiet_s: float) -> ArtfsError:
+    return StoreUnavailable(f"too many reads wait for the store, from which nothing came for {quiet_s:.0f} s: try again later")
+
+
+def _server_is_stuck(origin: str, quiet_s: float) -> ArtfsError:
+    return ReferenceUnavailable(f"too many reads wait for {origin}, from which nothing came for {quiet_s:.0f} s: try again later")
 
 
 class _Delivery(Generic[T]):

@@ -86,9 +86,16 @@ def test_readers_of_a_stuck_server_keep_nobody_from_reading_anything_else(
         assert not any(read.done() for read in reads)
         assert {read.result() for read in reads} == {"EIO"}
         told = told_errors(mountpoint)
-        assert f"no answer from {stuck_http.url} within 3 s" in told[f"data/v0/{STUCK[0]}"]
+        assert {f"no answer from {stuck_http.url}" in reason for reason in told.values()} == {True}
         stuck_http.go_on()
-        assert (version / STUCK[0]).read_bytes() == DATA
+        assert eventually(lambda: _read_if_possible(version / STUCK[0])) == DATA
+
+
+def _read_if_possible(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_readers_of_one_range_wait_for_one_request(place: Place, stuck_http: StuckHttp) -> None:
@@ -115,7 +122,7 @@ def test_a_size_that_nobody_tells_is_an_error_and_names_are_listed_all_the_same(
         assert {look.result() for look in looks} == {"EIO"}
         assert f"no answer from {stuck_http.url}" in told_errors(mountpoint)[f"data/v0/{STUCK[0]}"]
         stuck_http.go_on()
-        assert eventually(lambda: (version / STUCK[0]).stat().st_size) == len(DATA)
+        assert eventually(lambda: _read_if_possible(version / STUCK[0])) == DATA
 
 
 def test_a_copy_that_does_not_come_keeps_nobody_from_writing(place: Place, stuck_http: StuckHttp) -> None:

@@ -64,8 +64,22 @@ def test_reads_of_a_stuck_server_end_with_its_name_when_the_deadline_passes() ->
     assert f"no answer from {STUCK} within 0.05 s" in str(errors[0])
 
 
-def refusal(waiting: int, quiet_s: float) -> ArtfsError:
-    return StoreUnavailable(f"{waiting} wait for {quiet_s:g} s")
+def test_a_server_that_kept_somebody_waiting_is_given_less_time_until_it_answers() -> None:
+    async def main() -> None:
+        threads = Threads(1.2)
+        with released_at_the_end() as release:
+            for within in ("1.2 s", "0.2 s", "0.2 s"):
+                with pytest.raises(ReferenceUnavailable, match=f"within {within}"):
+                    await threads.read(release.wait, origin=STUCK)
+            assert await threads.read(lambda: "answered", origin=STUCK) == "answered"
+            with pytest.raises(ReferenceUnavailable, match=r"within 1\.2 s"):
+                await threads.read(release.wait, origin=STUCK)
+
+    trio.run(main)
+
+
+def refusal(quiet_s: float) -> ArtfsError:
+    return StoreUnavailable(f"nothing for {quiet_s:g} s")
 
 
 class SlowHome:
@@ -97,6 +111,8 @@ class SlowHome:
                     await event.wait()
                 finally:
                     turn.release_on_behalf_of(me)
+                    if event in self._answers:
+                        self._answers.remove(event)
                 self.slots.answered()
                 self.served += 1
         except StoreUnavailable as error:
@@ -130,7 +146,7 @@ def test_where_nothing_comes_for_a_while_all_but_a_few_are_refused() -> None:
         home.begin(20)
         await trio.sleep(11)
         assert len(home.errors) == 16
-        assert home.errors[0] == "19 wait for 10 s"
+        assert home.errors[0] == "nothing for 10 s"
         home.begin(1)
         await trio.testing.wait_all_tasks_blocked()
         assert len(home.errors) == 17
@@ -149,5 +165,10 @@ def test_the_few_that_wait_are_given_up_when_their_deadline_passes() -> None:
         assert home.late == 0
         await trio.sleep(2)
         assert (home.late, home.errors, home.slots.waiting) == (4, [], 0)
+        assert home.slots.is_suspect
+        home.begin(1)
+        await trio.testing.wait_all_tasks_blocked()
+        await home.answer()
+        assert not home.slots.is_suspect
 
     run_slowly(scenario)
