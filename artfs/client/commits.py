@@ -66,17 +66,22 @@ def log_again(config: Config, find: Callable[[], VersionRecord], aliases: Sequen
     return record
 
 
-def contribute_content(config: Config, content: DraftContent, request: CommitRequest, distributed_id: str) -> DraftContent:
+def contribute_content(
+    config: Config, content: DraftContent, request: CommitRequest, distributed_id: str, *, overwrite: bool
+) -> DraftContent:
     """Make `content` part of a version that is to be finished; returns it as it is stored now, to be committed again."""
     with _owned(config, content) as (ingest, entries):
-        contribute(SESSION.repository(config), ingest, entries, request, distributed_id)
+        contribute(SESSION.repository(config), ingest, entries, request, distributed_id, overwrite=overwrite)
     return DraftContent(entries, config, None)
 
 
-def finish_content(config: Config, content: DraftContent, request: CommitRequest, distributed_id: str) -> VersionRecord:
+def finish_content(
+    config: Config, content: DraftContent, request: CommitRequest, distributed_id: str, *, overwrite: bool
+) -> VersionRecord:
     """Make a version of `content` and all that was contributed. After ContributionsDiffer, `content` is as good as before."""
     with _owned(config, content) as (ingest, entries):
-        outcome = finish_contributions(SESSION.repository(config), ingest, entries, request, distributed_id)
+        repository = SESSION.repository(config)
+        outcome = finish_contributions(repository, ingest, entries, request, distributed_id, overwrite=overwrite)
     if not outcome.created:
         _tell_of_reuse(outcome, request)
     return outcome.version

@@ -146,19 +146,20 @@ class Core:
             content = self._final_content()
             self._hand_over(uploader, config, partial(use_content, config, content, request, run_id))
 
-    def contribute(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str) -> None:
+    def contribute(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str, *, overwrite: bool) -> None:
         """Make it part of the version that is to be finished under `distributed_id`, now."""
         with self._lock:
             request = replace(self._request(config, aliases), run_id=run_id)
             content = self._final_content()
             try:
-                self._contributed = (contribute_content(config, content, request, distributed_id), distributed_id)
+                stored = contribute_content(config, content, request, distributed_id, overwrite=overwrite)
+                self._contributed = (stored, distributed_id)
             except BaseException as error:
                 if self._contributed is None:  # else its content is where it was
                     self._upload = Upload.failed(self.name, error)
                 raise
 
-    def finish(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str) -> None:
+    def finish(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str, *, overwrite: bool) -> None:
         """Make a version of it and all that was contributed under `distributed_id`, now.
 
         After ContributionsDiffer it is as it was before.
@@ -167,7 +168,7 @@ class Core:
             request = replace(self._request(config, aliases), run_id=run_id)
             content = self._final_content()
             upload = Upload(self.name)
-            upload.work(partial(finish_content, config, content, request, distributed_id))
+            upload.work(partial(finish_content, config, content, request, distributed_id, overwrite=overwrite))
             if self._contributed is None and isinstance(upload.error, ContributionsDiffer):
                 self.draft.take_back(content)
             elif self._contributed is None or upload.error is None:

@@ -89,12 +89,15 @@ class Run(RecordedRun[Artifact]):
         type: str | None = None,  # noqa: A002
         aliases: Aliases = None,
         distributed_id: str | None = None,
+        *,
+        overwrite: bool = False,
     ) -> Artifact:
         """Contribute an artifact to a version that several runs build together. It is stored durably when this returns.
 
         All that is contributed to one name under one `distributed_id` (default: the group of the run) becomes one version when a
-        run calls `finish_artifact()`; nobody sees it before. Aliases, description and metadata are for that version. What one run
-        contributes again takes the place of what it has said of that path before. The artifact is final from then on.
+        run calls `finish_artifact()`; nobody sees it before. Aliases, description and metadata are for that version. Other bytes
+        at a path that somebody has contributed to already keep the finish from being done; with `overwrite` they take the place
+        of those. The artifact is final from then on.
 
         Raises TypeNotValid (a TypeError) with neither `distributed_id` nor a group, and at once what keeps it from being stored.
 
@@ -105,7 +108,7 @@ class Run(RecordedRun[Artifact]):
         """
         asked = check_aliases(aliases)
         artifact, together = self._to_build_together("upsert_artifact", artifact_or_path, name, type, distributed_id)
-        core_of(artifact).contribute(self._settings, asked, self.id, together)
+        core_of(artifact).contribute(self._settings, asked, self.id, together, overwrite=overwrite)
         return artifact
 
     def finish_artifact(
@@ -115,14 +118,17 @@ class Run(RecordedRun[Artifact]):
         type: str | None = None,  # noqa: A002
         aliases: Aliases = None,
         distributed_id: str | None = None,
+        *,
+        overwrite: bool = False,
     ) -> Artifact:
         """Make one version of all that was contributed under `distributed_id` (default: the group of the run), and of `artifact`.
 
         Returns the artifact, which is that version then, as after `log_artifact().wait()`. All runs that have contributed become
         its producers. What is contributed afterwards begins the next version; where nothing was, this is plain logging.
 
-        Raises ContributionsDiffer (a Conflict) when two runs gave one path different content: contributions and the artifact are
-        as before. Otherwise as `upsert_artifact`.
+        With `overwrite`, the artifact takes the place of what was contributed at the same paths. Raises ContributionsDiffer (a
+        Conflict) when two writers gave one path different content: contributions and the artifact are as before. Otherwise as
+        `upsert_artifact`.
 
             with artfs.init(group="nightly", job_type="finish") as run:
                 whole = artfs.Artifact("table", type="dataset", description="made by 64 workers")
@@ -131,7 +137,7 @@ class Run(RecordedRun[Artifact]):
         asked = check_aliases(aliases)
         artifact, together = self._to_build_together("finish_artifact", artifact_or_path, name, type, distributed_id)
         self._uploader().drain()  # what was logged before has the lower number
-        core_of(artifact).finish(self._settings, asked, self.id, together)
+        core_of(artifact).finish(self._settings, asked, self.id, together, overwrite=overwrite)
         return artifact
 
     def use_artifact(

@@ -116,9 +116,12 @@ def upsert_artifact(
     type: str | None = None,  # noqa: A002
     aliases: Aliases = None,
     distributed_id: str | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Artifact:
     """Contribute an artifact in the current run, as `run.upsert_artifact()`. Raises UserError without one."""
-    return _require_run("upsert_artifact").upsert_artifact(artifact_or_path, name, type, aliases, distributed_id)
+    run = _require_run("upsert_artifact")
+    return run.upsert_artifact(artifact_or_path, name, type, aliases, distributed_id, overwrite=overwrite)
 
 
 def finish_artifact(
@@ -127,9 +130,12 @@ def finish_artifact(
     type: str | None = None,  # noqa: A002
     aliases: Aliases = None,
     distributed_id: str | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Artifact:
     """Finish what runs have contributed to in the current run, as `run.finish_artifact()`. Raises UserError without one."""
-    return _require_run("finish_artifact").finish_artifact(artifact_or_path, name, type, aliases, distributed_id)
+    run = _require_run("finish_artifact")
+    return run.finish_artifact(artifact_or_path, name, type, aliases, distributed_id, overwrite=overwrite)
 
 
 def use_artifact(

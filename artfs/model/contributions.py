@@ -17,11 +17,15 @@ from artfs.model.names import ArtifactName
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a writer asks of the version that is to be; description None says nothing."""
+    """What a writer asks of the version that is to be; description None says nothing.
+
+    `overwrite` asks that what was contributed before at the same paths makes place, in stead of being in conflict.
+    """
 
     aliases: tuple[str, ...] = ()
     description: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
 
     def then(self, later: Wishes) -> Wishes:
         """Both together: all aliases; of description and of each key of the metadata, the later word."""

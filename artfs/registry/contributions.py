@@ -224,9 +224,14 @@ def _as_record(row: Row[Any]) -> ContributionRecord:
 
 
 def _encode_wishes(wishes: Wishes) -> dict[str, Any]:
-    said = {"aliases": list(wishes.aliases), "description": wishes.description, "metadata": dict(wishes.metadata)}
-    return {key: value for key, value in said.items() if value not in (None, [], {})}
+    said = {
+        "aliases": list(wishes.aliases),
+        "description": wishes.description,
+        "metadata": dict(wishes.metadata),
+        "overwrite": wishes.overwrite,
+    }
+    return {key: value for key, value in said.items() if value not in (None, [], {}, False)}
 
 
 def _decode_wishes(said: Mapping[str, Any]) -> Wishes:
-    return Wishes(tuple(said.get("aliases", ())), said.get("description"), said.get("metadata", {}))
+    return Wishes(tuple(said.get("aliases", ())), said.get("description"), said.get("metadata", {}), said.get("overwrite", False))

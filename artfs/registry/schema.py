@@ -274,7 +274,7 @@ Index("chunks_pack", chunks.c.pack_id)
 contributions = Table(
     "contributions",
     metadata,
-    # Grows with the order of contributions: of one run the last word counts, and the first to contribute is the first producer.
+    # Grows with the order of contributions: the first to contribute is the first producer, and what overwrites comes later.
     _id(),
     _refers_to("collections.id"),
     # Which unfinished version: writers that name the same id contribute to the same version.
@@ -283,7 +283,7 @@ contributions = Table(
     _refers_to("runs.id"),
     # What: a manifest like a version's, named by an encoded chunk reference. Dangling once version_id is set.
     Column("manifest", LargeBinary, nullable=False),
-    # Asked of the version that is to be: a JSON object of aliases, description and metadata, `{}` when nothing.
+    # Asked of the version that is to be: a JSON object of aliases, description, metadata and overwrite, `{}` when nothing.
     Column("wishes", JsonObject, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     # The version it has become part of; NULL until that is finished. Set once. A contribution that is given up loses its row.

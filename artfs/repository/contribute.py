@@ -15,7 +15,8 @@ Threads: as for commits, an ingest is ended by one thread; writers and finishers
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from artfs.content.ingest import Ingest
 from artfs.content.manifest_writer import write_manifest
@@ -29,12 +30,19 @@ from artfs.repository.repository import Repository
 
 
 def contribute(
-    repository: Repository, ingest: Ingest, entries: Iterable[Entry], request: CommitRequest, distributed_id: str
+    repository: Repository,
+    ingest: Ingest,
+    entries: Iterable[Entry],
+    request: CommitRequest,
+    distributed_id: str,
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Add `entries` to the version that is to be finished under `distributed_id`; durable when this returns.
 
-    The aliases, description and metadata of the request are for that version; its run becomes a producer. Raises UserError when
-    the artifact has another type. After an error the ingest is aborted.
+    The aliases, description and metadata of the request are for that version; its run becomes a producer. With `overwrite`, what
+    was contributed before at the same paths makes place. Raises UserError when the artifact has another type. After an error the
+    ingest is aborted.
     """
     with aborted_on_error(ingest):
         check_entity(ingest, request.artifact)
@@ -54,26 +62,33 @@ def contribute(
             file_count=written.file_count,
             needed_packs=written.needed_packs,
             lease=ingest.lease,
-            wishes=_wishes(request),
+            wishes=replace(_wishes(request), overwrite=overwrite),
         )
         with owned.given_to_registry():
             repository.registry.contributions.add(draft)
 
 
 def finish_contributions(
-    repository: Repository, ingest: Ingest, entries: Iterable[Entry], request: CommitRequest, distributed_id: str
+    repository: Repository,
+    ingest: Ingest,
+    entries: Iterable[Entry],
+    request: CommitRequest,
+    distributed_id: str,
+    *,
+    overwrite: bool = False,
 ) -> CommitOutcome:
     """Make one version of all that was contributed under `distributed_id`, and of `entries`; then as `commit_entries`.
 
-    Raises ContributionsDiffer when two writers have given one path different content; then nothing has happened, and the ingest is
-    as good as before. After another error it is aborted, and the contributions are still there.
+    With `overwrite`, `entries` take the place of what was contributed at the same paths. Raises ContributionsDiffer when two
+    writers have given one path different content; then nothing has happened, and the ingest is as good as before. After another
+    error it is aborted, and the contributions are still there.
     """
     with aborted_on_error(ingest, but_for=(ContributionsDiffer,)):
         check_entity(ingest, request.artifact)
         owned = leased(ingest)
         own = complete_entries(entries)
         while True:
-            merged = _merge(repository, own, request, distributed_id)
+            merged = _merge(repository, own, request, distributed_id, overwrite=overwrite)
             outcome = _finish(repository, owned, merged, request)
             if outcome is not None:
                 return outcome
@@ -85,21 +100,41 @@ def list_unfinished(repository: Repository) -> list[ContributionSet]:
     return repository.registry.contributions.list_sets()
 
 
-@dataclass(slots=True)
-class _Said:
-    """All that one run has contributed. `writer` is None for a finisher that has contributed nothing before."""
+class _Put(NamedTuple):
+    """An entry of the version that is to be, and who put it there; None is the finisher."""
 
+    entry: Entry
     writer: str | None
-    entries: dict[str, Entry] = field(default_factory=dict)
 
-    def say(self, entries: Iterable[Entry]) -> None:
-        """Take in entries, directories among them; they replace what the run has said of these paths before."""
-        later = {entry.path: entry for entry in entries}
-        if self.entries:
-            leaves = {path for path, entry in later.items() if entry.kind is not Kind.DIRECTORY}
-            for path in [path for path in self.entries if not leaves.isdisjoint(parent_paths(path))]:
-                del self.entries[path]
-        self.entries.update(later)
+
+class _Merge:
+    """What all writers together have said, one after the other. Each contribution is one writer's, whichever run it is of."""
+
+    def __init__(self) -> None:
+        self.puts: dict[str, _Put] = {}
+        self.differing: dict[str, tuple[_Put, _Put]] = {}
+
+    def add(self, entries: Iterable[Entry], writer: str | None, *, overwrite: bool) -> None:
+        """Take in what one writer has said, directories among it; with `overwrite`, in the place of what was there."""
+        entries = list(entries)
+        if overwrite:
+            self._make_place({entry.path for entry in entries if entry.kind is not Kind.DIRECTORY})
+        for entry in entries:
+            there = self.puts.setdefault(entry.path, _Put(entry, writer))
+            if not there.entry.same_content(entry):
+                self.differing.setdefault(entry.path, (there, _Put(entry, writer)))
+
+    def below(self, path: str) -> str:
+        """A path below the directory `path`, or that itself when there is none."""
+        return next((other for other in self.puts if other.startswith(f"{path}/")), path)
+
+    def _make_place(self, files: set[str]) -> None:
+        above = {parent for path in files for parent in parent_paths(path)}
+        for path, put in list(self.puts.items()):
+            is_file = put.entry.kind is not Kind.DIRECTORY
+            if path in files or not files.isdisjoint(parent_paths(path)) or (is_file and path in above):
+                del self.puts[path]
+                self.differing.pop(path, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,54 +172,41 @@ def _finish(repository: Repository, ingest: LeasedIngest, merged: _Merged, reque
     return outcome
 
 
-def _merge(repository: Repository, own: Sequence[Entry], request: CommitRequest, distributed_id: str) -> _Merged:
+def _merge(
+    repository: Repository, own: Sequence[Entry], request: CommitRequest, distributed_id: str, *, overwrite: bool
+) -> _Merged:
     pending = repository.registry.contributions.list_of(request.artifact, distributed_id)
-    by_run: dict[str | None, _Said] = {}
+    merge = _Merge()
     wishes = Wishes()
     for contribution in pending:
-        said = by_run.setdefault(contribution.run_id, _Said(contribution.writer))
-        said.say(repository.manifests.open(contribution.manifest).iter_entries())
+        contributed = repository.manifests.open(contribution.manifest).iter_entries()
+        merge.add(contributed, contribution.writer, overwrite=contribution.wishes.overwrite)
         wishes = wishes.then(contribution.wishes)
-    by_run.setdefault(request.run_id, _Said(None)).say(own)
-    merged: dict[str, tuple[Entry, _Said]] = {}
-    differing: dict[str, tuple[_Said, _Said]] = {}
-    for said in by_run.values():
-        for path, entry in said.entries.items():
-            there, first = merged.setdefault(path, (entry, said))
-            if not there.same_content(entry):
-                differing.setdefault(path, (first, said))
-    if differing:
-        raise _conflict(repository, request, distributed_id, differing)
-    entries = sorted((entry for entry, _ in merged.values()), key=lambda entry: entry.sort_key)
+    merge.add(own, None, overwrite=overwrite)
+    if merge.differing:
+        raise _conflict(repository, request, distributed_id, merge)
+    entries = sorted((put.entry for put in merge.puts.values()), key=lambda entry: entry.sort_key)
     return _Merged(entries, wishes.then(_wishes(request)), [contribution.id for contribution in pending])
 
 
-def _conflict(
-    repository: Repository, request: CommitRequest, distributed_id: str, differing: dict[str, tuple[_Said, _Said]]
-) -> ContributionsDiffer:
-    path = min(differing)
-    one, two = differing[path]
-    first, second = (said.writer or _finisher(repository, request) for said in (one, two))
-    below = _below(path, one) or _below(path, two)
-    if below is None:
+def _conflict(repository: Repository, request: CommitRequest, distributed_id: str, merge: _Merge) -> ContributionsDiffer:
+    path = min(merge.differing)
+    one, two = merge.differing[path]
+    first, second = (put.writer or _finisher(repository, request) for put in (one, two))
+    if (one.entry.kind is Kind.DIRECTORY) is (two.entry.kind is Kind.DIRECTORY):
         what = f"{path!r} has one content from {first} and another from {second}"
+        if first == second:
+            what = f"{path!r} has two contents, both from {first}"
     else:
-        file, folder = (second, first) if _below(path, one) else (first, second)
-        what = f"{path!r} is a file from {file}, but {below!r} comes from {folder}"
-    more = f" (and {len(differing) - 1} more paths differ)" if len(differing) > 1 else ""
+        file, folder = (second, first) if one.entry.kind is Kind.DIRECTORY else (first, second)
+        what = f"{path!r} is a file from {file}, but {merge.below(path)!r} comes from {folder}"
+    more = f" (and {len(merge.differing) - 1} more paths differ)" if len(merge.differing) > 1 else ""
     return ContributionsDiffer(
-        f"{request.artifact} cannot be finished under the distributed_id {distributed_id!r}: {what}{more}; let one of them "
-        "contribute that path again, as of one run the last word counts, or begin anew under another distributed_id",
+        f"{request.artifact} cannot be finished under the distributed_id {distributed_id!r}: {what}{more}; contribute what is "
+        "right with overwrite=True, or begin anew under another distributed_id",
         path=path,
         writers=(first, second),
     )
-
-
-def _below(path: str, said: _Said) -> str | None:
-    """A path below `path`, or that itself when there is none, if it is a directory; else None."""
-    if said.entries[path].kind is not Kind.DIRECTORY:
-        return None
-    return next((other for other in said.entries if other.startswith(f"{path}/")), path)
 
 
 def _finisher(repository: Repository, request: CommitRequest) -> str:

@@ -117,8 +117,8 @@ def test_two_writers_with_different_bytes_are_a_conflict_that_names_path_and_wri
             run.finish_artifact(whole)
         assert str(caught.value) == (
             "tester/default/parts cannot be finished under the distributed_id 'g': 'model.bin' has one content from w0 and another "
-            "from w1 (and 1 more paths differ); let one of them contribute that path again, as of one run the last word counts, or "
-            "begin anew under another distributed_id"
+            "from w1 (and 1 more paths differ); contribute what is right with overwrite=True, or begin anew under another "
+            "distributed_id"
         )
         assert isinstance(caught.value, errors.ContributionsDiffer)
         assert (caught.value.path, caught.value.writers) == ("model.bin", ("w0", "w1"))
@@ -127,7 +127,7 @@ def test_two_writers_with_different_bytes_are_a_conflict_that_names_path_and_wri
         assert whole.state == "DRAFT"
         with whole.new_file("more") as file:
             file.write("more")
-        upsert({"model.bin": b"1", "z": b"1"}, "w0")
+        upsert({"model.bin": b"1", "z": b"1"}, "w0", overwrite=True)
         run.finish_artifact(whole)
     expected = {"same": b"same", "own/0": b"1", "own/1": b"1", "model.bin": b"1", "z": b"1", "whole": b"whole", "more": b"more"}
     assert content(whole, tmp_path / "out") == expected
@@ -146,15 +146,34 @@ def test_a_file_beside_a_directory_of_its_name_is_a_conflict() -> None:
     upsert({"x/y": b"below"}, "two")
     with pytest.raises(errors.Conflict, match=r"'x' is a file from one, but 'x/y' comes from two;"):
         finish()
-    upsert({"x": b"file"}, "two")
+    upsert({"x": b"file"}, "two", overwrite=True)
     assert [entry.path for entry in finish().files()] == ["x"]
 
 
-def test_of_one_run_the_last_word_counts(tmp_path: Path) -> None:
-    upsert({"a": b"1", "b": b"1", "x": b"file"})
-    upsert({"a": b"2", "x/y": b"below"})
-    finished = finish()
-    assert content(finished, tmp_path / "out") == {"a": b"2", "b": b"1", "x/y": b"below"}
+def test_two_threads_of_one_run_are_two_writers() -> None:
+    with artfs.init(id="a", group="g") as run:
+        threads = [threading.Thread(target=run.upsert_artifact, args=(build("parts", {"x": b"%d" % n}),)) for n in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with pytest.raises(errors.ContributionsDiffer, match="'x' has two contents, both from a;") as caught:
+            run.finish_artifact(build("parts"))
+        assert caught.value.writers == ("a", "a")
+
+
+def test_what_overwrites_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+    upsert({"a": b"1", "b": b"1", "x": b"file", "y/1": b"below"})
+    upsert({"a": b"2", "x/y": b"below", "y": b"file"}, "other", overwrite=True)
+    finished = finish({"b": b"2"}, overwrite=True)
+    assert content(finished, tmp_path / "out") == {"a": b"2", "b": b"2", "x/y": b"below", "y": b"file"}
+
+
+def test_one_that_overwrites_does_not_overwrite_what_comes_later() -> None:
+    upsert({"a": b"1"}, overwrite=True)
+    upsert({"a": b"2"}, "other")
+    with pytest.raises(errors.Conflict, match="'a' has one content from a and another from other;"):
+        finish()
 
 
 def test_aliases_description_and_metadata_are_merged() -> None:
