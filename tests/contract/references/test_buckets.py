@@ -319,7 +319,6 @@ def test_one_object_too_many_is_refused_and_nothing_more_is_asked_for(
 ) -> None:
     with pytest.raises(UserError, match=r"more than 10000 objects.*max_objects="):
         references.find(f"s3://{many_objects}")
-    assert len(references.find(f"s3://{many_objects}", max_objects=10_001)) == 10_001
     s3_proxy.clear()
     with pytest.raises(UserError, match="more than 1500 objects"):
         references.find(f"s3://{many_objects}", max_objects=1500)
