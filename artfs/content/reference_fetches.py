@@ -111,6 +111,4 @@ def wrong_size(pinned: Pinned, found: int) -> IntegrityError:
 
 
 def sent_something_else(pinned: Pinned) -> ReferenceUnavailable:
-    return ReferenceUnavailable(
-        f"{pinned.reference.uri} was answered with other bytes than those asked for: its server is at fault"
-    )
+    return ReferenceUnavailable(f"{pinned.shown_uri} was answered with other bytes than those asked for: tell who keeps its server")

@@ -22,6 +22,7 @@ from artfs.model.digest import Digest
 from artfs.model.entry import Entry, Kind, Reference
 from artfs.references.changed import is_recorded, reference_changed
 from artfs.references.references import References
+from artfs.references.uri import shown_uri
 
 #: What was found is kept for so many references, about 500 bytes each.
 _MOST_PINS = 1 << 16
@@ -32,6 +33,11 @@ class Pinned(NamedTuple):
 
     reference: Reference
     key: Digest
+
+    @property
+    def shown_uri(self) -> str:
+        """What messages call it: signatures and passwords must not end up in logs."""
+        return shown_uri(self.reference.uri)
 
 
 class ReferencePins:
@@ -79,7 +85,8 @@ class ReferencePins:
             try:
                 return asking.result(PATIENCE_S)
             except TimeoutError as error:
-                raise TimedOut(f"{_reference_of(entry).uri} has not answered within {PATIENCE_S:g} s: try again later") from error
+                where = shown_uri(_reference_of(entry).uri)
+                raise TimedOut(f"{where} has not answered within {PATIENCE_S:g} s: try again later") from error
         try:
             pinned = self._look(entry)
         except BaseException as error:

@@ -32,12 +32,15 @@ _MOST_READ = 1 << 30
 
 
 class Spool:
-    """The content at `uri`, `size` bytes where that is known. Unless it `is_usable_early`, only its end tells that it is right."""
+    """A content of `size` bytes where that is known, called `name` in messages.
+
+    Unless it `is_usable_early`, only its end tells that it is right.
+    """
 
     def __init__(
-        self, folder: Path, uri: str, size: int | None, *, is_usable_early: bool, abandoned_s: float = ABANDONED_S
+        self, folder: Path, name: str, size: int | None, *, is_usable_early: bool, abandoned_s: float = ABANDONED_S
     ) -> None:
-        self._uri = uri
+        self._name = name
         self._size = size
         self._is_usable_early = is_usable_early
         self._abandoned_s = abandoned_s
@@ -46,7 +49,7 @@ class Spool:
         self._asked_s = time.monotonic()
         self._is_complete = self._is_cancelled = False
         self._error: ArtfsError | None = None
-        self._file = _temporary_file(folder, uri)
+        self._file = _temporary_file(folder, name)
 
     @property
     def is_filling(self) -> bool:
@@ -71,15 +74,15 @@ class Spool:
             for piece in pieces:
                 self._append(piece)
                 if not self._is_needed():
-                    raise ReferenceUnavailable(f"{self._uri} was not read to its end: try again")
+                    raise ReferenceUnavailable(f"{self._name} was not read to its end: try again")
             if self._size is not None and self._arrived != self._size:
-                raise ReferenceUnavailable(f"{self._uri} ended after {self._arrived} of {self._size} bytes: try again later")
+                raise ReferenceUnavailable(f"{self._name} ended after {self._arrived} of {self._size} bytes: try again later")
         except ArtfsError as raised:
             error = raised
         except OSError as raised:
-            error = StoreFull(f"no room to keep {self._uri} while it is read: {raised.strerror}")
+            error = StoreFull(f"no room to keep {self._name} while it is read ({raised.strerror}): make room, and try again")
         except Exception as raised:  # noqa: BLE001  whatever it is, the readers must not wait for it
-            error = InternalError(f"{self._uri} cannot be read: {raised!r}")
+            error = InternalError(f"{self._name} cannot be read: {raised!r}")
         with self._changed:
             self._error = error
             self._is_complete = error is None
@@ -129,7 +132,7 @@ class Spool:
                     arrived, deadline_s = self._arrived, time.monotonic() + PATIENCE_S
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0:
-                    raise TimedOut(f"{self._uri} does not come as fast as it is needed, and only as a whole: try again later")
+                    raise TimedOut(f"{self._name} does not come as fast as it is needed, and only as a whole: try again later")
                 self._changed.wait(left_s)
         finally:
             self._waiting -= 1
@@ -163,10 +166,12 @@ class Spool:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _temporary_file(folder: Path, uri: str) -> OpenFile:
+def _temporary_file(folder: Path, name: str) -> OpenFile:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             return OpenFile(os.dup(file.fileno()))
     except OSError as error:
-        raise StoreFull(f"{uri} cannot be kept in {folder} while it is read: {error.strerror}") from error
+        raise StoreFull(
+            f"{name} cannot be kept in {folder} while it is read ({error.strerror}): make room there, and try again"
+        ) from error

@@ -62,11 +62,11 @@ class Spools:
         if not self._places.acquire(timeout=PATIENCE_S):
             close_pieces(answer)
             raise TimedOut(
-                f"{pinned.reference.uri} must wait for {_MOST_FILLING} other files that come only as a whole: try again later"
+                f"{pinned.shown_uri} must wait for {_MOST_FILLING} other files that come only as a whole: try again later"
             )
         try:
             usable_early = recorded_digest(pinned.reference) is None
-            spool = Spool(self._folder, pinned.reference.uri, pinned.reference.size, is_usable_early=usable_early)
+            spool = Spool(self._folder, pinned.shown_uri, pinned.reference.size, is_usable_early=usable_early)
             found = self._enter(pinned.key, spool)
             if found is spool:
                 pieces = chain(taken, answer.pieces)

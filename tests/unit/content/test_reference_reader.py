@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.content.reference_blocks import BLOCK
 from artfs.content.reference_reader import ReferenceReader
-from artfs.errors import AccessDenied, ArtfsError, InternalError, ReferenceChanged, ReferenceUnavailable
+from artfs.errors import AccessDenied, ArtfsError, InternalError, ReferenceChanged, ReferenceUnavailable, StoreFull
 from artfs.model.entry import Entry, directory_entry
 from tests.unit.content.made_bytes import noise
 from tests.unit.content.memory_home import Endless, Given, Remote
@@ -370,6 +370,13 @@ class TestWholeBodies:
         entry = remote.put("f", Endless(5 * MIB), gives_ranges=False)
         opened().read(entry, 0, 10)
         assert list((tmp_path / "spools").iterdir()) == []
+
+    def test_messages_do_not_show_what_lets_in(self, remote: Remote, opened: Opener, tmp_path: Path) -> None:
+        entry = remote.put("f?X-Amz-Signature=5ec3e7", Endless(5 * MIB), gives_ranges=False)
+        (tmp_path / "spools").write_bytes(b"no folder")
+        with pytest.raises(StoreFull, match=r"mem://box/f\?X-Amz-Signature=… cannot be kept in .*make room") as caught:
+            opened().read(entry, 0, 10)
+        assert "5ec3e7" not in str(caught.value)
 
     def test_few_are_kept(self, remote: Remote, opened: Opener) -> None:
         content = Endless(2 * MIB)
