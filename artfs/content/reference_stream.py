@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,15 +58,17 @@ class _Ahead:
         self._future = future
         self._let_go = let_go
 
-    def take(self, pace: _Pace) -> list[bytes] | None:
+    def take(self, pinned: Pinned, pace: _Pace) -> list[bytes] | None:
         """The bytes, when they have come; None where they did not come in time and are to be asked for again."""
         try:
             pieces, took_s = self._future.result(PATIENCE_S)
         except TransientError:
             pace.note(PATIENCE_S)
             return None
+        except CancelledError:  # the reader was closed meanwhile
+            return None
         except TimeoutError as error:
-            raise TimedOut(f"no answer within {PATIENCE_S:g} s: try again later") from error
+            raise TimedOut(f"{pinned.shown_uri} has not answered within {PATIENCE_S:g} s: try again later") from error
         pace.note(took_s)
         return pieces
 
@@ -170,7 +172,7 @@ class ReferenceStreams:
                 stop = min(start + pace.size, size) if current is None else current.end
                 try:
                     self._go_ahead(pinned, size, stop, ahead, pace)
-                    pieces = None if current is None else current.take(pace)
+                    pieces = None if current is None else current.take(pinned, pace)
                     if pieces is None:
                         start = yield from self._iter_range(pinned, size, start, stop)
                     else:

@@ -467,6 +467,21 @@ class TestStreams:
         with pytest.raises(ValueError, match="released too many times"):
             _release_all(reader)
 
+    def test_one_goes_on_when_the_reader_is_closed(self, remote: Remote, opened: Opener) -> None:
+        content = Endless(20 * MIB)
+        entry = remote.put("f", content)
+        reader = opened()
+        gate = threading.Event()
+        for _ in range(8):  # so that what is asked for ahead does not begin
+            reader._streams._workers.submit(lambda: gate.wait(30))
+        pieces = reader.iter_bytes(entry)
+        begun = [next(pieces) for _ in range(MIB // (256 * KIB) + 1)]
+        reader.close()
+        gate.set()
+        assert b"".join([*begun, *pieces]) == content.read(0, len(content))
+        with pytest.raises(ValueError, match="released too many times"):
+            _release_all(reader)
+
     def test_a_change_in_the_middle_is_an_error(self, remote: Remote, opened: Opener) -> None:
         entry = remote.put("f", Endless(60 * MIB))
         pieces = opened().iter_bytes(entry)
