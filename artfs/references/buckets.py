@@ -8,8 +8,7 @@ of a read. Any thread; which servers refuse is all that is remembered.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -33,13 +32,11 @@ class _Pinned(NamedTuple):
 
 
 class BucketHome:
-    """A Home for the URIs of one scheme. `client_factory` is called when the first of them is used."""
+    """A Home for the URIs of one scheme. `client` is closed with it."""
 
-    def __init__(self, scheme: str, client_factory: Callable[[], BucketClient]) -> None:
+    def __init__(self, scheme: str, client: BucketClient) -> None:
         self._scheme = scheme
-        self._client_factory = client_factory
-        self._lock = threading.Lock()
-        self._client: BucketClient | None = None
+        self._client = client
         #: Buckets of servers that refuse conditions that hold.
         self._unconditional: set[str] = set()
 
@@ -50,7 +47,7 @@ class BucketHome:
     def look(self, reference: Reference) -> Reference:
         pinned = self._pin(reference)
         with _translated():
-            facts = self._opened().head(pinned.uri.bucket, pinned.uri.key, pinned.version_id)
+            facts = self._client.head(pinned.uri.bucket, pinned.uri.key, pinned.version_id)
         return self._as_recorded(pinned, facts)
 
     def fetch(self, reference: Reference, offset: int, length: int) -> Fetched:
@@ -60,18 +57,7 @@ class BucketHome:
         return Fetched(offset, found.size, self._pieces(self._pin(found), offset, length, first))
 
     def close(self) -> None:
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
-
-    def _opened(self) -> BucketClient:
-        # The lock is not for every read: one that is held while another thread forks is never released in the child.
-        client = self._client
-        if client is None:
-            with self._lock:
-                client = self._client = self._client or self._client_factory()
-        return client
+        self._client.close()
 
     @staticmethod
     def _pin(reference: Reference) -> _Pinned:
@@ -79,11 +65,10 @@ class BucketHome:
         return _Pinned(reference, uri, reference.version_id or uri.version_id)
 
     def _expand(self, uri: str) -> Iterator[Found]:
-        client = self._opened()
         scheme, bucket, key, version_id = parse_bucket_uri(uri)
         if key and (version_id is not None or not key.endswith("/")):
             try:
-                facts = client.head(bucket, key, version_id)
+                facts = self._client.head(bucket, key, version_id)
             except NotFound:
                 if version_id is not None:
                     raise
@@ -92,7 +77,7 @@ class BucketHome:
                 return
         prefix = f"{key}/" if key and not key.endswith("/") else key
         something = False
-        for facts in client.iter_objects(bucket, prefix):
+        for facts in self._client.iter_objects(bucket, prefix):
             something = True
             object_uri = format_bucket_uri(scheme, bucket, facts.key, facts.version_id)
             yield self._found(object_uri, facts.key[len(prefix) :], facts)
@@ -141,7 +126,7 @@ class BucketHome:
         return found, data
 
     def _get(self, pinned: _Pinned, offset: int, length: int) -> tuple[ObjectFacts, bytes]:
-        client, (_, bucket, key, _) = self._opened(), pinned.uri
+        client, (_, bucket, key, _) = self._client, pinned.uri
         if pinned.reference.size is not None and offset >= pinned.reference.size:
             return client.head(bucket, key, pinned.version_id), b""
         condition = self._condition(pinned)
@@ -164,7 +149,7 @@ class BucketHome:
     def _gone(self, pinned: _Pinned) -> ArtfsError:
         """The error for a version or an object that was recorded and is not there, which tells what is there instead."""
         try:
-            facts = self._opened().head(pinned.uri.bucket, pinned.uri.key)
+            facts = self._client.head(pinned.uri.bucket, pinned.uri.key)
         except NotFound:
             return reference_changed(pinned.reference, "nothing")
         now = self._as_recorded(pinned, facts)

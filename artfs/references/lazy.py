@@ -33,7 +33,9 @@ class LazyHome:
 
     @property
     def _home(self) -> Home:
-        with self._lock:
-            if self._opened is None:
-                self._opened = self._open_home()
-            return self._opened
+        # The lock is not for every call: one that is held while another thread forks is never released in the child.
+        opened = self._opened
+        if opened is None:
+            with self._lock:
+                opened = self._opened = self._opened or self._open_home()
+        return opened

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artfs.cloud.buckets import BucketClient
-from artfs.references.buckets import BucketHome
 from artfs.references.lazy import LazyHome
 from artfs.references.local_files import LocalFiles
 from artfs.references.protocol import Home
@@ -22,8 +20,8 @@ def open_references(cache_dir: Path) -> References:
         "file": LocalFiles(cache_dir / "file-references"),
         "http": web,
         "https": web,
-        "s3": BucketHome("s3", _open_s3),
-        "gs": BucketHome("gs", _open_gcs),
+        "s3": LazyHome(_open_s3),
+        "gs": LazyHome(_open_gcs),
     }
     return References(homes)
 
@@ -35,13 +33,15 @@ def _open_web() -> Home:
     return HttpHome(HttpClient())
 
 
-def _open_s3() -> BucketClient:
-    from artfs.cloud.s3 import S3Client  # noqa: PLC0415 - boto3 takes 300 ms, and is an extra
+def _open_s3() -> Home:
+    from artfs.cloud.s3 import S3Client  # noqa: PLC0415 - it takes 15 ms, without boto3
+    from artfs.references.buckets import BucketHome  # noqa: PLC0415
 
-    return S3Client()
+    return BucketHome("s3", S3Client())
 
 
-def _open_gcs() -> BucketClient:
+def _open_gcs() -> Home:
     from artfs.cloud.gcs import GcsClient  # noqa: PLC0415
+    from artfs.references.buckets import BucketHome  # noqa: PLC0415
 
-    return GcsClient()
+    return BucketHome("gs", GcsClient())

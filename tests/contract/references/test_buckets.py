@@ -37,7 +37,7 @@ def references(
 
 
 def open_references() -> References:
-    return References({"s3": BucketHome("s3", lambda: S3Client(IMPATIENT)), "gs": BucketHome("gs", lambda: GcsClient(IMPATIENT))})
+    return References({"s3": BucketHome("s3", S3Client(IMPATIENT)), "gs": BucketHome("gs", GcsClient(IMPATIENT))})
 
 
 @pytest.fixture(scope="module")
