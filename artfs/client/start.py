@@ -10,7 +10,7 @@ from artfs.client.run import Aliases, Run
 from artfs.client.run_config import as_config
 from artfs.client.session import SESSION
 from artfs.config import Config, load_config
-from artfs.errors import NotFound, UserError
+from artfs.errors import NotFound, TypeNotValid, UserError
 from artfs.model.records import RunRecord
 
 #: Keywords of existing scripts that say nothing about artifacts. Others are refused, as a misspelled one would go unnoticed.
@@ -77,6 +77,7 @@ def init(
     if previous is not None and reinit in _RETURN_PREVIOUS:
         return previous
     stored = as_config(config)
+    name, job_type, group = _text("name", name), _text("job_type", job_type), _text("group", group)
     settings = load_config({"entity": entity, "project": project, "run_id": id})
     if previous is not None and reinit != _CREATE_NEW:
         previous.finish()
@@ -158,6 +159,15 @@ def _require_run(call: str) -> Run:
     if run is None:
         raise UserError(f"{call}() needs a run: begin one with artfs.init()")
     return run
+
+
+def _text(keyword: str, value: object) -> str | None:
+    """A word about the run, None where it says nothing; a number, such as that of a job, becomes text. Raises TypeNotValid."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if value is not None and not isinstance(value, str):
+        raise TypeNotValid(f"{keyword} must be text, not {type(value).__name__}")
+    return value or None
 
 
 def _check_reinit(reinit: bool | str | None) -> None:

@@ -49,6 +49,17 @@ def test_a_name_that_cannot_be_is_refused() -> None:
     assert current() is None
 
 
+def test_a_word_about_a_run_may_be_a_number_and_nothing_else_but_text() -> None:
+    with artfs.init(name=7, job_type=8, group=9) as run:  # type: ignore[arg-type]
+        assert (run.name, run.job_type, run.group) == ("7", "8", "9")
+    with artfs.init(name="", job_type="", group="") as run:
+        assert (run.name, run.job_type, run.group) == (run.id, None, None)
+    for keyword in ("name", "job_type", "group"):
+        for wrong in (b"x", ["x"], 1.5, True):
+            with pytest.raises(TypeError, match=f"{keyword} must be text, not {type(wrong).__name__}"):
+                artfs.init(**{keyword: wrong})
+
+
 def test_the_current_run_and_the_calls_that_mean_it() -> None:
     assert current() is None
     calls: list[Callable[[], object]] = [lambda: artfs.log_artifact(build()), lambda: artfs.use_artifact("bike-dataset")]
