@@ -2,13 +2,11 @@
 
 Settings and credentials are where Google's own programs find them: application default credentials, `STORAGE_EMULATOR_HOST` (then
 nothing is signed). Where there are no credentials, buckets are asked for anonymously. The ETag of a list and that of a read are
-made in different ways by Google: what identifies content is its generation. Any thread; the lock is for opening the session only.
+made in different ways by Google: what identifies content is its generation. Any thread.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
@@ -18,6 +16,7 @@ from artfs.cloud.failures import denied, no_object, unavailable
 from artfs.cloud.gcs_failures import WHERE_CREDENTIALS_ARE, explained
 from artfs.cloud.gcs_session import GcsSession
 from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
+from artfs.cloud.process_session import ProcessSession
 from artfs.cloud.retry import DEFAULT_POLICY, RetryPolicy, TryAgain
 from artfs.errors import ArtfsError
 
@@ -29,17 +28,14 @@ class GcsClient:
     """A BucketClient; version ids are generations."""
 
     def __init__(self, policy: RetryPolicy = DEFAULT_POLICY) -> None:
-        self._policy = policy
-        self._lock = threading.Lock()
-        self._session: GcsSession | None = None
-        self._process = 0
+        self._session = ProcessSession(partial(GcsSession, policy))
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
-        session, uri = self._opened(), _uri(bucket, key, version_id)
+        session, uri = self._session.get(), _uri(bucket, key, version_id)
         return _asked(session, uri, partial(_look, session, bucket, key, version_id))
 
     def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
-        session, uri = self._opened(), f"gs://{bucket}"
+        session, uri = self._session.get(), f"gs://{bucket}"
         token: str | None = None
         while True:
             found, token = _asked(session, uri, partial(_page, session, bucket, prefix, token))
@@ -50,24 +46,13 @@ class GcsClient:
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> tuple[ObjectFacts, bytes]:
-        session = self._opened()
+        session = self._session.get()
         at = ReadAt("gs", bucket, key, version_id, if_match, session.endpoint)
         found = self._read(session, at, offset, length) if length > 0 else None
         return found or (self.head(bucket, key, version_id), b"")
 
     def close(self) -> None:
-        with self._lock:
-            if self._session is not None and self._process == os.getpid():
-                self._session.close()
-            self._session = None
-
-    def _opened(self) -> GcsSession:
-        # After a fork the parent's connections are no longer ours alone.
-        if self._session is None or self._process != os.getpid():
-            with self._lock:
-                if self._session is None or self._process != os.getpid():
-                    self._session, self._process = GcsSession(self._policy), os.getpid()
-        return self._session
+        self._session.close()
 
     @staticmethod
     def _read(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:

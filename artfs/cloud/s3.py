@@ -1,15 +1,13 @@
 """S3 and servers that speak it. Listing, versions and HEAD are boto3's; bytes come by obstore, or by boto3 where obstore cannot.
 
 That is: for keys that obstore does not express, for access points and directory buckets, after a fork, and where a server
-redirects, asks for patience, or is trusted by boto3 alone. Any thread; the lock is for opening the session only.
+redirects, asks for patience, or is trusted by boto3 alone. Any thread.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -17,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 from artfs.cloud.buckets import ObjectFacts
 from artfs.cloud.failures import denied, unavailable
 from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
+from artfs.cloud.process_session import ProcessSession
 from artfs.cloud.retry import DEFAULT_POLICY, RetryPolicy, TryAgain
 from artfs.cloud.s3_failures import WHERE_CREDENTIALS_ARE, explained
 from artfs.cloud.s3_session import S3Session
@@ -39,16 +38,13 @@ class S3Client:
     """A BucketClient; version ids are those of buckets with versioning."""
 
     def __init__(self, policy: RetryPolicy = DEFAULT_POLICY) -> None:
-        self._policy = policy
-        self._lock = threading.Lock()
-        self._session: S3Session | None = None
-        self._process = 0
+        self._session = ProcessSession(partial(S3Session, policy))
         #: Buckets that do not list versions, and those that obstore has turned out not to reach.
         self._plainly_listed: set[str] = set()
         self._beyond_obstore: set[str] = set()
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
-        session, uri = self._opened(), _uri(bucket, key, version_id)
+        session, uri = self._session.get(), _uri(bucket, key, version_id)
         asked = {"Bucket": bucket, "Key": key, **({"VersionId": version_id} if version_id else {})}
         answer = _asked(session, uri, lambda: session.client.head_object(**asked))
         return _facts_of_answer(key, answer["ContentLength"], answer)
@@ -61,24 +57,13 @@ class S3Client:
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> tuple[ObjectFacts, bytes]:
-        session = self._opened()
+        session = self._session.get()
         at = ReadAt("s3", bucket, key, version_id, if_match, session.endpoint)
         found = self._read(session, at, offset, length) if length > 0 else None
         return found or (self.head(bucket, key, version_id), b"")
 
     def close(self) -> None:
-        with self._lock:
-            if self._session is not None and self._process == os.getpid():
-                self._session.close()
-            self._session = None
-
-    def _opened(self) -> S3Session:
-        # After a fork the parent's connections are no longer ours alone.
-        if self._session is None or self._process != os.getpid():
-            with self._lock:
-                if self._session is None or self._process != os.getpid():
-                    self._session, self._process = S3Session(self._policy), os.getpid()
-        return self._session
+        self._session.close()
 
     def _read(self, session: S3Session, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
         if not expresses(at.key) or not _is_plain(at.bucket) or at.bucket in self._beyond_obstore or not is_usable():
@@ -101,7 +86,7 @@ class S3Client:
             raise denied(at.uri, refusal.code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE) from refusal
 
     def _iter_listed(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
-        session, uri = self._opened(), _uri(bucket, prefix)
+        session, uri = self._session.get(), _uri(bucket, prefix)
         if bucket not in self._plainly_listed:
             try:
                 found, token = _asked(session, uri, partial(_page_of_versions, session, bucket, prefix, {}))

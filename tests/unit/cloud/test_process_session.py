@@ -1,0 +1,110 @@
+"""One session for a process, however many threads ask for it, and none that a child shares with its parent."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from artfs.cloud.process_session import ProcessSession
+from artfs.errors import NotInstalled
+
+
+class Opened:
+    """A session that knows who opened it, and whether it was closed."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def in_child(check: Callable[[], bool]) -> bool:
+    """What `check` says in a forked process."""
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(0 if check() else 2)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_threads_share_one_session() -> None:
+    opened: list[Opened] = []
+
+    def open_session() -> Opened:
+        opened.append(Opened())
+        return opened[-1]
+
+    sessions = ProcessSession(open_session)
+    together = threading.Barrier(8)
+
+    def get(_: int) -> Opened:
+        together.wait(30)
+        return sessions.get()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(get, range(8))) == set(opened)
+    assert len(opened) == 1
+
+
+def test_after_closing_another_one_is_opened() -> None:
+    sessions = ProcessSession(Opened)
+    sessions.close()
+    first = sessions.get()
+    sessions.close()
+    assert first.is_closed
+    assert sessions.get() is not first
+
+
+def test_what_could_not_be_opened_is_tried_again() -> None:
+    answers = iter((False, True))
+
+    def open_session() -> Opened:
+        if not next(answers):
+            raise NotInstalled("install it")
+        return Opened()
+
+    sessions = ProcessSession(open_session)
+    with pytest.raises(NotInstalled):
+        sessions.get()
+    assert not sessions.get().is_closed
+
+
+def test_a_child_opens_its_own_and_leaves_that_of_its_parent_alone() -> None:
+    sessions = ProcessSession(Opened)
+    inherited = sessions.get()
+
+    def check() -> bool:
+        sessions.close()
+        return not inherited.is_closed and sessions.get().process == os.getpid()
+
+    assert in_child(check)
+    assert sessions.get() is inherited
+
+
+# Newer Pythons warn of forks while there are threads, which is what this is about.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_is_opening() -> None:
+    opening, gate = threading.Event(), threading.Event()
+    parent = os.getpid()
+
+    def open_session() -> Opened:
+        if os.getpid() == parent:
+            opening.set()
+            assert gate.wait(30)
+        return Opened()
+
+    sessions = ProcessSession(open_session)
+    with ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(sessions.get)
+        assert opening.wait(30)
+        assert in_child(lambda: sessions.get().process == os.getpid())
+        gate.set()
+        assert slow.result(30).process == parent
