@@ -54,8 +54,9 @@ def test_a_word_about_a_run_may_be_a_number_and_nothing_else_but_text() -> None:
         assert (run.name, run.job_type, run.group) == ("7", "8", "9")
     with artfs.init(name="", job_type="", group="") as run:
         assert (run.name, run.job_type, run.group) == (run.id, None, None)
+    mistakes: list[Any] = [b"x", ["x"], 1.5, True]
     for keyword in ("name", "job_type", "group"):
-        for wrong in (b"x", ["x"], 1.5, True):
+        for wrong in mistakes:
             with pytest.raises(TypeError, match=f"{keyword} must be text, not {type(wrong).__name__}"):
                 artfs.init(**{keyword: wrong})
 
