@@ -1,8 +1,8 @@
 """Read-ahead: finds out which files are read from front to back, and has their next bytes ready.
 
-A stream is one key (a file's digest) and where its last reads ended. The second read that goes on where one ended starts read-ahead
-of a first window; it doubles up to a largest one while reading goes on, and shrinks while what is asked for takes long to come. A
-read elsewhere starts over, so random access costs nothing extra. Not a cache: bytes go where the given function puts them.
+A stream is one key (a file's digest) and where its last reads ended. A read that goes on where one ended, for long enough, starts
+read-ahead of a first window; it doubles up to a largest one while reading goes on, and shrinks while what is asked for takes long to
+come. A read elsewhere starts over, so random access costs nothing extra. Not a cache: bytes go where the given function puts them.
 
 Thread-safe; the kernel sends the parts of one sequential read in several threads and slightly out of order, so a read counts as
 going on when it begins within a few reads' length of where the furthest one ended.
@@ -43,10 +43,12 @@ _IDLE_S = 10.0
 class Pace:
     """How much is read ahead: windows, and steps of which each is one call of `fetch`. Bytes, but for `threads`.
 
-    A step is a part of the window between `least_step` and `most_step`. More is asked for as soon as `batch` bytes, or half a
-    window, have been used up. `budget` is for all streams together, so that what one has ahead does not drive out what another has.
+    Nothing is before a stream has gone on for `begins_after` bytes, or more than one read. A step is a part of the window between
+    `least_step` and `most_step`. More is asked for as soon as `batch` bytes, or half a window, have been used up. `budget` is for
+    all streams together, so that what one has ahead does not drive out what another has.
     """
 
+    begins_after: int = 0
     first: int = FIRST_WINDOW
     largest: int = LARGEST_WINDOW
     least_step: int = 1 << 20
@@ -62,6 +64,7 @@ CHUNK_PACE = Pace()
 
 @dataclass(slots=True)
 class _Stream:
+    begun: int
     position: int
     limit: int
     window: int = 0
@@ -103,17 +106,19 @@ class Prefetch:
         """What to read ahead now, from where to where; nothing unless reading goes on."""
         stream = self._streams.get(key)
         if stream is None:
-            self._streams[key] = _Stream(end, self._pace.largest)
+            self._streams[key] = _Stream(offset, end, self._pace.largest)
             if len(self._streams) > _MOST_STREAMS:
                 self._streams.popitem(last=False)
             return 0, 0
         self._streams.move_to_end(key)
         if abs(offset - stream.position) > max(_SLACK, _SLACK_READS * (end - offset)):
-            stream.position, stream.window, stream.ahead = end, 0, 0
+            stream.begun, stream.position, stream.window, stream.ahead = offset, end, 0, 0
             return 0, 0
         if end <= stream.position:
             return 0, 0
         stream.position = end
+        if end - stream.begun < self._pace.begins_after:
+            return 0, 0
         # Asked for in large steps: enough must have been used up before more is asked for.
         if stream.ahead - end > max(stream.window // 2, stream.window - self._pace.batch):
             return 0, 0

@@ -23,6 +23,8 @@ from artfs.content.spools import Spools
 from artfs.model.entry import Entry
 from artfs.references.references import References
 
+#: The kernel's own read-ahead makes nearly three of the first MiB that a program reads: whoever wants no more shall not pay for more.
+_BEGINS_AFTER = 3 << 20
 #: Read-ahead of one reference: up to eight requests of 8 MiB.
 _LARGEST_WINDOW = 64 << 20
 _THREADS = 8
@@ -114,6 +116,7 @@ def _pace(memory: int) -> Pace:
     """Windows that leave room for others in a memory of `memory` bytes; it may be small."""
     largest = min(_LARGEST_WINDOW, memory // _WINDOW_SHARE)
     return Pace(
+        begins_after=_BEGINS_AFTER,
         first=min(1 << 20, largest),
         largest=largest,
         least_step=1 << 20,

@@ -123,6 +123,18 @@ def test_sequential_reading_asks_for_every_byte_once_in_large_requests(remote: R
     assert max(length for _, _, length in remote.home.fetches) <= 8 * MIB + BLOCK
 
 
+def test_the_beginning_of_a_huge_file_read_in_small_pieces_transfers_no_more_than_that(remote: Remote, opened: Opener) -> None:
+    content = Endless(100 * GIB)
+    entry = remote.put("f", content)
+    reader = opened()
+    # What the kernel asks for when a program reads the first MiB.
+    for start, stop in ((0, 128 * KIB), (128 * KIB, 384 * KIB), (384 * KIB, 1408 * KIB), (1408 * KIB, 2432 * KIB)):
+        for offset in range(start, stop, 128 * KIB):
+            reader.read(entry, offset, 128 * KIB)
+    reader.close()
+    assert remote.home.bytes_sent == 2432 * KIB
+
+
 def test_windows_fit_into_a_small_memory(remote: Remote, opened: Opener) -> None:
     content = Endless(48 * MIB)
     entry = remote.put("f", content)
