@@ -1,8 +1,8 @@
 """Read-ahead: finds out which files are read from front to back, and has their next bytes ready.
 
 A stream is one key (a file's digest) and where its last reads ended. A read that goes on where one ended, for long enough, starts
-read-ahead of a first window; it doubles up to a largest one while reading goes on, and shrinks while what is asked for takes long to
-come. A read elsewhere starts over, so random access costs nothing extra. Not a cache: bytes go where the given function puts them.
+read-ahead of a first window; it doubles up to a largest one while reading goes on, and shrinks while what is asked for takes long.
+A read elsewhere starts over, so random access costs nothing extra. Not a cache: bytes go where the given function puts them.
 
 Thread-safe; the kernel sends the parts of one sequential read in several threads and slightly out of order, so a read counts as
 going on when it begins within a few reads' length of where the furthest one ended.

@@ -23,7 +23,7 @@ from artfs.content.spools import Spools
 from artfs.model.entry import Entry
 from artfs.references.references import References
 
-#: The kernel's own read-ahead makes nearly three of the first MiB that a program reads: whoever wants no more shall not pay for more.
+#: The kernel's own read-ahead makes nearly 3 MiB of the first one that a program reads: who wants no more shall not pay for more.
 _BEGINS_AFTER = 3 << 20
 #: Read-ahead of one reference: up to eight requests of 8 MiB.
 _LARGEST_WINDOW = 64 << 20
