@@ -118,21 +118,31 @@ class _Merge:
         """Take in what one writer has said, directories among it; with `overwrite`, in the place of what was there."""
         entries = list(entries)
         if overwrite:
-            self._make_place({entry.path for entry in entries if entry.kind is not Kind.DIRECTORY})
+            self._make_place(entries)
         for entry in entries:
             there = self.puts.setdefault(entry.path, _Put(entry, writer))
-            if not there.entry.same_content(entry):
+            if there.entry.kind is not entry.kind or there.entry.digest != entry.digest:
                 self.differing.setdefault(entry.path, (there, _Put(entry, writer)))
+            elif entry.executable and not there.entry.executable:
+                # The same bytes are no conflict, and whose were first must not decide what the version is.
+                self.puts[entry.path] = _Put(entry, there.writer)
 
     def below(self, path: str) -> str:
         """A path below the directory `path`, or that itself when there is none."""
         return next((other for other in self.puts if other.startswith(f"{path}/")), path)
 
-    def _make_place(self, files: set[str]) -> None:
-        above = {parent for path in files for parent in parent_paths(path)}
-        for path, put in list(self.puts.items()):
-            is_file = put.entry.kind is not Kind.DIRECTORY
-            if path in files or not files.isdisjoint(parent_paths(path)) or (is_file and path in above):
+    def _make_place(self, entries: Iterable[Entry]) -> None:
+        folders = set()
+        for entry in entries:
+            differs = self.differing.pop(entry.path, None)
+            put = self.puts.get(entry.path)
+            if put is None or put.entry.kind is entry.kind is Kind.DIRECTORY:
+                continue
+            if entry.kind is not Kind.DIRECTORY and (put.entry.kind is Kind.DIRECTORY or differs):
+                folders.add(entry.path)
+            del self.puts[entry.path]
+        if folders:
+            for path in [path for path in self.puts if not folders.isdisjoint(parent_paths(path))]:
                 del self.puts[path]
                 self.differing.pop(path, None)
 
@@ -199,8 +209,11 @@ def _conflict(repository: Repository, request: CommitRequest, distributed_id: st
             what = f"{path!r} has two contents, both from {first}"
     else:
         file, folder = (second, first) if one.entry.kind is Kind.DIRECTORY else (first, second)
-        what = f"{path!r} is a file from {file}, but {merge.below(path)!r} comes from {folder}"
-    more = f" (and {len(merge.differing) - 1} more paths differ)" if len(merge.differing) > 1 else ""
+        below = merge.below(path)
+        other = "and a directory" if below == path else f"but {below!r} comes"
+        what = f"{path!r} is a file from {file}, {other} from {folder}"
+    others = len(merge.differing) - 1
+    more = f" (and {others} more path{'s differ' if others > 1 else ' differs'})" if others else ""
     return ContributionsDiffer(
         f"{request.artifact} cannot be finished under the distributed_id {distributed_id!r}: {what}{more}; contribute what is "
         "right with overwrite=True, or begin anew under another distributed_id",

@@ -117,7 +117,7 @@ def test_two_writers_with_different_bytes_are_a_conflict_that_names_path_and_wri
             run.finish_artifact(whole)
         assert str(caught.value) == (
             "tester/default/parts cannot be finished under the distributed_id 'g': 'model.bin' has one content from w0 and another "
-            "from w1 (and 1 more paths differ); contribute what is right with overwrite=True, or begin anew under another "
+            "from w1 (and 1 more path differs); contribute what is right with overwrite=True, or begin anew under another "
             "distributed_id"
         )
         assert isinstance(caught.value, errors.ContributionsDiffer)
@@ -148,6 +148,47 @@ def test_a_file_beside_a_directory_of_its_name_is_a_conflict() -> None:
         finish()
     upsert({"x": b"file"}, "two", overwrite=True)
     assert [entry.path for entry in finish().files()] == ["x"]
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
+@pytest.mark.parametrize(("right", "left"), [({"x/y": b"right"}, ["x/y", "x/z"]), ({"x": b"right"}, ["x"])])
+def test_a_file_beside_a_directory_makes_place_for_what_overwrites(
+    order: tuple[str, str], right: dict[str, bytes], left: list[str]
+) -> None:
+    said = {"one": {"x/y": b"below", "x/z": b"below"}, "two": {"x": b"file"}}
+    for run in order:
+        upsert(said[run], run)
+    with pytest.raises(errors.Conflict):
+        finish()
+    finished = finish(right, overwrite=True)
+    assert [entry.path for entry in finished.files()] == left
+    assert Path(finished.get_path(next(iter(right))).download()).read_bytes() == b"right"
+
+
+def test_an_empty_directory_beside_a_file_is_a_conflict_and_may_overwrite_it(tmp_path: Path) -> None:
+    (tmp_path / "in/x").mkdir(parents=True)
+    upsert({"x": b"file"}, "one")
+    with artfs.init(id="two", group="g", reinit="create_new") as run:
+        folder = artfs.Artifact("parts", type="dataset")
+        folder.add_dir(tmp_path / "in")
+        with pytest.raises(errors.Conflict, match=r"'x' is a file from one, and a directory from two;"):
+            run.finish_artifact(folder)
+        run.finish_artifact(folder, overwrite=True)
+    assert folder.files() == []
+
+
+@pytest.mark.parametrize("first", [0o755, 0o644])
+def test_the_same_bytes_are_no_conflict_and_executable_when_any_writer_says_so(first: int, tmp_path: Path) -> None:
+    source = tmp_path / "tool.sh"
+    source.write_bytes(b"true")
+    with artfs.init(group="g") as run:
+        for mode in (first, 0o755 ^ 0o644 ^ first):
+            source.chmod(mode)
+            part = artfs.Artifact("parts", type="dataset")
+            part.add_file(source)
+            run.upsert_artifact(part)
+        finished = run.finish_artifact(artfs.Artifact("parts", type="dataset"))
+    assert Path(finished.get_path("tool.sh").download(tmp_path / "out")).stat().st_mode & 0o111
 
 
 def test_two_threads_of_one_run_are_two_writers() -> None:
