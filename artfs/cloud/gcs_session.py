@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 from typing import Any
 
 from artfs.cloud.failures import not_installed
@@ -57,7 +58,8 @@ class GcsSession:
 
         with self._lock:
             if not self._credentials.valid:
-                self._credentials.refresh(Request())
+                # It would wait for two minutes, twice as long as the mount does.
+                self._credentials.refresh(partial(Request(), timeout=self.timeout))
 
     def store(self, bucket: str) -> Any:
         """obstore's view of the bucket."""
@@ -85,12 +87,14 @@ class GcsSession:
 def _find_credentials() -> Any:
     """Application default credentials; None where there are none, unless some are named that are not there."""
     import google.auth
+    from google.auth.credentials import with_scopes_if_required
     from google.auth.exceptions import DefaultCredentialsError
 
     try:
-        credentials, _ = google.auth.default(scopes=[_SCOPE])
+        # Told the scope, it asks some kinds of credentials for their project, over the network and for as long as that takes.
+        credentials, _ = google.auth.default()
     except DefaultCredentialsError as error:
         if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
             raise ConfigNotValid(f"GOOGLE_APPLICATION_CREDENTIALS cannot be used: {error}") from error
         return None
-    return credentials
+    return with_scopes_if_required(credentials, [_SCOPE])  # type: ignore[no-untyped-call]

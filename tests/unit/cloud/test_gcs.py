@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from artfs.cloud.gcs import GcsClient
 from artfs.cloud.gcs_session import GcsSession
-from artfs.errors import AccessDenied, ConfigNotValid
+from artfs.errors import AccessDenied, ConfigNotValid, TransientError
 from tests.servers.fake_gcs import FakeGcs
 from tests.unit.cloud.conftest import IMPATIENT, Place, SetEnviron
 
@@ -48,6 +49,27 @@ def test_credentials_that_are_named_have_to_be_there(set_environ: SetEnviron, tm
     with pytest.raises(ConfigNotValid, match="GOOGLE_APPLICATION_CREDENTIALS cannot be used") as caught:
         GcsClient(IMPATIENT).head("bucket", "key")
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_of_tokens_that_says_nothing_is_left_in_time(set_environ: SetEnviron, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        file = tmp_path / "adc.json"
+        file.write_text(
+            json.dumps(
+                {
+                    "type": "external_account",
+                    "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+                    "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+                    "token_url": f"http://127.0.0.1:{silent.getsockname()[1]}/token",
+                    "credential_source": {"file": str(file)},
+                }
+            )
+        )
+        set_environ({"GOOGLE_APPLICATION_CREDENTIALS": str(file)})
+        client = GcsClient(IMPATIENT)
+        for call in (lambda: client.head("bucket", "key"), lambda: client.get("bucket", "key", 0, 10)):
+            with pytest.raises(TransientError, match="gs://bucket/key cannot be read"):
+                call()
 
 
 @pytest.mark.parametrize("status", [401, 403])
