@@ -124,7 +124,8 @@ class ReferenceChanged(IntegrityError):
     """What is at the URI of a reference is not what was recorded (I9). `recorded` and `found` say both in words."""
 
     def __init__(self, uri: str, *, recorded: str, found: str) -> None:
-        super().__init__(f"{uri} is not what was recorded: recorded {recorded}, found {found}")
+        what = "there" if found == "nothing" else "what was recorded"
+        super().__init__(f"{uri} is not {what}: recorded {recorded}, found {found}; restore it, or refer to it anew")
         self.uri = uri
         self.recorded = recorded
         self.found = found

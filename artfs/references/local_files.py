@@ -55,14 +55,14 @@ class LocalFiles:
         return (Found(path, Reference(_uri_below(uri, path)), time.time_ns()) for path, _ in iter_files(place, uri))
 
     def look(self, reference: Reference) -> Reference:
-        with _Opened(reference.uri) as file:
+        with _Opened(reference.uri, recorded=reference) as file:
             # Without a recorded digest nobody compares: a large file is not read for nothing.
             etag = None if recorded_digest(reference) is None else DIGEST_PREFIX + self._digest(file)
             return Reference(reference.uri, etag=etag, size=file.stamp.size)
 
     def fetch(self, reference: Reference, offset: int, length: int) -> Fetched:
         try:
-            file = _Opened(reference.uri)
+            file = _Opened(reference.uri, recorded=reference)
         except NotFound as error:
             if not is_recorded(reference):
                 raise
@@ -125,9 +125,9 @@ class LocalFiles:
 
 
 class _Opened:
-    """One open file and its stamp. For one thread."""
+    """One open file and its stamp. For one thread. Raises ReferenceChanged where a file was `recorded` and something else is."""
 
-    def __init__(self, uri: str, place: str | None = None) -> None:
+    def __init__(self, uri: str, place: str | None = None, *, recorded: Reference | None = None) -> None:
         self._uri = uri
         place = path_of(uri) if place is None else place
         try:
@@ -140,6 +140,8 @@ class _Opened:
         if not stat.S_ISREG(found.st_mode):
             self.close()
             what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+            if recorded is not None and is_recorded(recorded):
+                raise reference_changed(recorded, what)
             raise UserError(f"{uri} is {what}: only the bytes of files can be referred to")
 
     def read(self, offset: int, length: int) -> bytes:

@@ -50,8 +50,18 @@ def test_what_was_not_recorded_is_no_difference() -> None:
 
 def test_the_error_says_what_was_recorded_and_what_is_there() -> None:
     error = reference_changed(Reference(URI, '"a"', None, 5), Reference(URI, '"b"', None, 6))
-    assert str(error) == f'{URI} is not what was recorded: recorded ETag "a", 5 bytes, found ETag "b", 6 bytes'
+    assert (
+        str(error)
+        == f'{URI} is not what was recorded: recorded ETag "a", 5 bytes, found ETag "b", 6 bytes; restore it, or refer to it anew'
+    )
     assert (error.uri, error.recorded, error.found) == (URI, 'ETag "a", 5 bytes', 'ETag "b", 6 bytes')
+
+
+def test_what_is_gone_is_not_said_to_be_something_else() -> None:
+    assert str(reference_changed(Reference(URI, '"a"'), "nothing")).startswith(
+        f'{URI} is not there: recorded ETag "a", found nothing;'
+    )
+    assert str(reference_changed(Reference(URI), "nothing")).startswith(f"{URI} is not there: recorded nothing but its address, ")
 
 
 @pytest.mark.parametrize(

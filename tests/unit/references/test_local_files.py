@@ -320,6 +320,15 @@ def test_what_is_no_file_gives_no_bytes(home: LocalFiles, uri: str) -> None:
         home.fetch(Reference(uri), 0, 10)
 
 
+def test_a_folder_in_the_place_of_a_file_is_a_change(home: LocalFiles, file: Path) -> None:
+    reference = recorded(home, file)
+    file.unlink()
+    file.mkdir()
+    for ask in (lambda: home.fetch(reference, 0, 10), lambda: home.look(reference)):
+        with pytest.raises(ReferenceChanged, match=r"is not what was recorded: recorded digest .*, found a folder"):
+            ask()
+
+
 def test_a_path_with_a_nul_is_refused(home: LocalFiles) -> None:
     with pytest.raises(UserError, match="no path on this machine"):
         list(home.expand("file:///a%00b"))

@@ -235,12 +235,13 @@ def test_missing_references_are_told_where_that_is_allowed(
         MissingReference(
             "data/large",
             "mem://box/large",
-            'mem://box/large is not what was recorded: recorded ETag "e1", 3145733 bytes, found ETag "e2", 3145733 bytes',
+            'mem://box/large is not what was recorded: recorded ETag "e1", 3145733 bytes, found ETag "e2", 3145733 bytes; '
+            "restore it, or refer to it anew",
         ),
         MissingReference(
             "data/small",
             "mem://box/small",
-            'mem://box/small is not what was recorded: recorded ETag "e1", 5000 bytes, found nothing',
+            'mem://box/small is not there: recorded ETag "e1", 5000 bytes, found nothing; restore it, or refer to it anew',
         ),
     ]
     assert files_below(root) == {path: data for path, data in EXPECTED.items() if path not in {"data/large", "data/small"}}
@@ -315,7 +316,8 @@ class TestVerifyReferences:
         del remote.home.things["mem://box/unrecorded"]
         remote.put("small", SMALL, etag='"e2"')
         problems = verify_references(repository).problems
-        changed = 'mem://box/small is not what was recorded: recorded ETag "e1", 5000 bytes, found ETag "e2", 5000 bytes'
+        facts = 'recorded ETag "e1", 5000 bytes, found ETag "e2", 5000 bytes'
+        changed = f"mem://box/small is not what was recorded: {facts}; restore it, or refer to it anew"
         assert [(sorted(problem.versions), problem.path, problem.uri, problem.what) for problem in problems] == [
             ([other.qualified_name], "again", "mem://box/small", changed),
             ([version.qualified_name, other.qualified_name], "data/small", "mem://box/small", changed),
@@ -382,7 +384,7 @@ def test_a_difference_that_a_home_cannot_settle_names_the_path(
     assert verify_directory(repository, version, root) == [
         Difference(
             "unrecorded",
-            "cannot be compared with what was recorded: mem://box/unrecorded is not what was recorded: "
-            "recorded nothing but its address, found nothing",
+            "cannot be compared with what was recorded: mem://box/unrecorded is not there: "
+            "recorded nothing but its address, found nothing; restore it, or refer to it anew",
         )
     ]
