@@ -2,7 +2,8 @@
 
 When a read of several pages fails, the kernel asks for the page that a program waits for once more, alone. A server that is stuck
 would keep the program waiting for two deadlines, and each changed reference would be asked for twice. Programs that try again are
-not answered from here: they begin with a read of several pages.
+not answered from here: they begin with a read of several pages. Of a small file that is a page, too: that one is remembered when
+somebody had to wait for its failure.
 
 Runs on the event loop and never waits.
 """
@@ -17,6 +18,8 @@ import trio
 #: The kernel's second question comes within microseconds, behind whatever else the event loop has to do.
 _REMEMBERED_S = 2.0
 _PAGE = 4096
+#: What took longer to fail is not waited for again.
+_WAITED_S = 1.0
 _MOST_FAILURES = 1024
 
 
@@ -33,9 +36,9 @@ class FailedReads:
     def __init__(self) -> None:
         self._failures: OrderedDict[tuple[int, int], _Failure] = OrderedDict()
 
-    def remember(self, handle: int, offset: int, length: int, error: Exception) -> None:
-        """The read has failed."""
-        if length <= _PAGE:
+    def remember(self, handle: int, offset: int, length: int, error: Exception, waited_s: float = 0.0) -> None:
+        """The read has failed, after so long."""
+        if length <= _PAGE and waited_s < _WAITED_S:
             return
         self._failures[handle, offset] = _Failure(offset + length, trio.current_time() + _REMEMBERED_S, error)
         while len(self._failures) > _MOST_FAILURES:

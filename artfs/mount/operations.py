@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pyfuse3
+import trio
 from pyfuse3 import EntryAttributes, FileInfo, ReaddirToken, RequestContext, SetattrFields, StatvfsData
 
 from artfs.errors import ArtfsError
@@ -220,10 +221,11 @@ class ArtfsOperations(pyfuse3.Operations):
         else:
             opened = self.handles.file(fh)
         self._failed.check(fh, off, size)
+        begun_s = trio.current_time()
         try:
             return await self.threads.read(opened.read, off, size, origin=opened.origin)
         except (ArtfsError, OSError) as error:
-            self._failed.remember(fh, off, size, error)
+            self._failed.remember(fh, off, size, error, trio.current_time() - begun_s)
             raise
 
     @guard

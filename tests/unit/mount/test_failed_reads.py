@@ -38,9 +38,13 @@ def test_a_failure_is_soon_forgotten() -> None:
     run(scenario)
 
 
-def test_a_page_that_fails_alone_is_not_remembered() -> None:
+def test_a_page_that_fails_alone_is_remembered_only_where_somebody_has_waited() -> None:
     async def scenario(failed: FailedReads) -> None:
-        failed.remember(7, 0, 4096, ERROR)
+        failed.remember(7, 0, 4096, ERROR, 0.1)
+        failed.check(7, 0, 4096)
+        failed.remember(7, 0, 4096, ERROR, 10.0)
+        with pytest.raises(ReferenceUnavailable):
+            failed.check(7, 0, 4096)
         failed.check(7, 0, 4096)
 
     run(scenario)
