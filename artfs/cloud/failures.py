@@ -80,6 +80,9 @@ def not_installed(scheme: str, packages: str, extra: str) -> NotInstalled:
 def of_status(uri: str, status: int, code: str, retry_after: str | None = None) -> ArtfsError | TryAgain:
     """The failure that a status other than 401, 403, 404 and 412 means."""
     words = f"the server answered {status}" + (f" {code}" if code and code != str(status) else "")
-    if status in TRANSIENT_STATUS:
-        return TryAgain(unavailable(uri, words), retry_after_s(retry_after))
-    return unavailable(uri, words)
+    if status not in TRANSIENT_STATUS:
+        return unavailable(uri, words)
+    wait_s = retry_after_s(retry_after)
+    if wait_s:
+        words += f", and asks to be left alone for {wait_s:.0f} seconds"
+    return TryAgain(unavailable(uri, words), wait_s)

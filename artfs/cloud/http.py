@@ -4,8 +4,9 @@ Asks for bytes as they are (`Accept-Encoding: identity`): compressed on the way,
 stored compressed comes as it is stored.
 
 Redirects are followed here and not by urllib3, since the password for one host must not reach another, and a circle must be told
-from an answer; retries too, as urllib3 would wait for as long as a server asks. Both end within one budget of time. Passwords come
-from the address or ~/.netrc, proxies and certificates from the environment (`http_environment`).
+from an answer. They, retries (`retry`) and the body all end within one budget of time, of which only that counts in which the
+server is waited for. Passwords come from the address or ~/.netrc, proxies and certificates from the environment
+(`http_environment`).
 
 Blocking; any thread.
 """
@@ -13,14 +14,13 @@ Blocking; any thread.
 from __future__ import annotations
 
 import os
-import random
 import threading
 from collections.abc import Mapping, Set
 from urllib.parse import unquote, urljoin
 
 import urllib3
-from urllib3.exceptions import HTTPError, InvalidHeader
-from urllib3.util import Retry, Timeout, make_headers, parse_url
+from urllib3.exceptions import HTTPError
+from urllib3.util import Timeout, make_headers, parse_url
 
 from artfs.cloud.http_answer import (
     Budget,
@@ -34,8 +34,6 @@ from artfs.cloud.http_answer import (
 )
 from artfs.cloud.http_environment import HttpEnvironment
 from artfs.cloud.http_errors import (
-    RETRIED,
-    asks_to_wait,
     leads_elsewhere,
     leads_in_a_circle,
     lies,
@@ -43,15 +41,13 @@ from artfs.cloud.http_errors import (
     translate_error,
     translate_status,
 )
+from artfs.cloud.retry import TRANSIENT_STATUS, RetryPolicy, TryAgain, retry_after_s
 from artfs.errors import NotInstalled
 from artfs.version import __version__
 
 USER_AGENT = f"artfs/{__version__}"
-#: A call ends before the mount gives up on it after 60 s and the reader hears nothing of the reason.
-BUDGET_S = 45.0
-_CONNECT_S = 10.0
-_READ_S = 20.0
-_ATTEMPTS = 5
+#: `last_start_s` is the whole budget here: no attempt lasts beyond it either.
+HTTP_POLICY = RetryPolicy(attempts=5, last_start_s=45.0, connect_timeout_s=10.0, read_timeout_s=20.0, first_wait_s=0.25)
 _MAX_REDIRECTS = 10
 #: Statuses that say to come back later, whatever was asked.
 _BUSY = frozenset({429, 503})
@@ -61,19 +57,18 @@ _SMALL_BODY = 16 << 10
 
 
 class HttpClient:
-    """`environ` is the environment of this process unless another is given; `backoff_s` is the first wait before a retry."""
+    """`environ` is the environment of this process unless another is given."""
 
-    def __init__(self, environ: Mapping[str, str] | None = None, *, backoff_s: float = 0.25, budget_s: float = BUDGET_S) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None, policy: RetryPolicy = HTTP_POLICY) -> None:
         self._environment = HttpEnvironment(environ)
-        self._backoff_s = backoff_s
-        self._budget_s = budget_s
+        self._policy = policy
         #: By process, scheme and proxy: after a fork the child must not talk into the connections of its parent.
         self._pools: dict[tuple[int, str, str | None], urllib3.PoolManager] = {}
         self._closed = threading.Event()
 
     def head(self, uri: str) -> HttpAnswer | None:
         """What the head of the content says; None where the server does not answer that question, though it may answer `get`."""
-        budget = Budget(self._budget_s)
+        budget = Budget(self._policy.last_start_s)
         # A server that fails at this question may answer the other one.
         response = self._exchange("HEAD", uri, {}, budget, retried=_BUSY)
         _let_go(response, "HEAD")
@@ -92,7 +87,7 @@ class HttpClient:
         is_range = offset > 0 or length is not None
         if is_range:
             headers["Range"] = f"bytes={offset}-{'' if length is None else offset + length - 1}"
-        budget = Budget(self._budget_s)
+        budget = Budget(self._policy.last_start_s)
         response = self._exchange("GET", uri, headers, budget)
         try:
             return self._read_head(uri, response, budget, offset, length) if is_range else self._read_whole(uri, response, budget)
@@ -128,7 +123,7 @@ class HttpClient:
 
     def _body(self, uri: str, response: urllib3.BaseHTTPResponse, budget: Budget, start: int, count: int | None) -> HttpBody:
         etag = etag_of(response.headers)
-        attempts_left = _ATTEMPTS - 1
+        attempts_left = self._policy.attempts - 1
 
         def resume(received: int) -> urllib3.BaseHTTPResponse | None:
             # Only a strong ETag says that what follows belongs to what was received.
@@ -153,35 +148,38 @@ class HttpClient:
         return HttpBody(uri, response, count, budget, resume)
 
     def _exchange(
-        self, method: str, uri: str, headers: Mapping[str, str], budget: Budget, *, retried: Set[int] = RETRIED
+        self, method: str, uri: str, headers: Mapping[str, str], budget: Budget, *, retried: Set[int] = TRANSIENT_STATUS
     ) -> urllib3.BaseHTTPResponse:
         """The answer that is neither a redirect nor one that may be another one a little later."""
-        address, hops, attempt = uri, 0, 0
-        while True:
-            wait_s = self._backoff_s * 2**attempt * random.uniform(0.5, 1)  # noqa: S311 - spreads clients, hides nothing
-            attempt += 1
-            try:
-                with budget:
-                    response = self._send(method, address, headers, budget)
-            except (HTTPError, UnicodeError) as error:
-                if attempt == _ATTEMPTS or not may_pass(error) or wait_s >= budget.left_s() or self._closed.is_set():
-                    raise translate_error(uri, address, error) from error
-            else:
-                if location := response.get_redirect_location():
-                    _let_go(response, method)
-                    address, hops, attempt = _follow(uri, address, location, hops), hops + 1, attempt - 1
-                    continue
-                if response.status not in retried:
+        address, hops = uri, 0
+
+        def attempt() -> urllib3.BaseHTTPResponse:
+            nonlocal address, hops  # where redirects have led is asked again, not where they began
+            while True:
+                response = self._ask(method, uri, address, headers, budget)
+                location = response.get_redirect_location()
+                if not location and response.status not in retried:
                     return response
                 _let_go(response, method)
-                asked_s = _retry_after_s(response)
-                if asked_s is not None and asked_s >= budget.left_s():
-                    raise asks_to_wait(uri, response.status, asked_s)
-                wait_s = wait_s if asked_s is None else asked_s
-                if attempt == _ATTEMPTS or wait_s >= budget.left_s() or self._closed.is_set():
-                    raise translate_status(uri, response.status)
+                if not location:
+                    wait_s = retry_after_s(response.headers.get("Retry-After"))
+                    raise TryAgain(translate_status(uri, response.status, wait_s), wait_s)
+                address, hops = _follow(uri, address, location, hops), hops + 1
+
+        def wait(seconds: float) -> None:
             with budget:
-                self._closed.wait(wait_s)
+                self._closed.wait(seconds)
+
+        return self._policy.run(attempt, left_s=lambda: 0 if self._closed.is_set() else budget.left_s(), wait=wait)
+
+    def _ask(self, method: str, uri: str, address: str, headers: Mapping[str, str], budget: Budget) -> urllib3.BaseHTTPResponse:
+        """Whatever is answered at `address`, to which `uri` has led."""
+        try:
+            with budget:
+                return self._send(method, address, headers, budget)
+        except (HTTPError, UnicodeError) as error:
+            failure = translate_error(uri, address, error)
+            raise (TryAgain(failure) if may_pass(error) else failure) from error
 
     def _send(self, method: str, address: str, headers: Mapping[str, str], budget: Budget) -> urllib3.BaseHTTPResponse:
         parts = parse_url(address)
@@ -202,7 +200,7 @@ class HttpClient:
             redirect=False,
             preload_content=False,
             decode_content=False,
-            timeout=Timeout(connect=min(_CONNECT_S, left_s), read=min(_READ_S, left_s)),
+            timeout=Timeout(connect=min(self._policy.connect_timeout_s, left_s), read=min(self._policy.read_timeout_s, left_s)),
         )
         return response
 
@@ -263,10 +261,3 @@ def _let_go(response: urllib3.BaseHTTPResponse, method: str = "GET") -> urllib3.
         response.drain_conn()
     response.close()
     return response
-
-
-def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float | None:
-    try:
-        return Retry().get_retry_after(response)
-    except (InvalidHeader, ValueError, OverflowError):
-        return None

@@ -8,15 +8,13 @@ from http import HTTPStatus
 
 from urllib3 import exceptions as http
 
+from artfs.cloud.retry import TRANSIENT_STATUS
 from artfs.errors import AccessDenied, ArtfsError, NotFound, ReferenceUnavailable, UserError
 from artfs.model.secret_uris import has_secret, shown_uri
 
-#: Statuses that may be another one a little later.
-RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
-
-def translate_status(uri: str, status: int) -> ArtfsError:
-    """The error for an answer that is not the content."""
+def translate_status(uri: str, status: int, wait_s: float | None = None) -> ArtfsError:
+    """The error for an answer that is not the content. `wait_s` is for how long the server asks to be left alone."""
     shown = shown_uri(uri)
     answer = f"{status} {_phrase(status)}".strip()
     if status in {404, 410}:
@@ -26,15 +24,11 @@ def translate_status(uri: str, status: int) -> ArtfsError:
         if has_secret(uri):
             remedy = "its signature, token or password does not let in, or not any more; refer to it with another"
         return AccessDenied(f"{shown} refuses access ({answer}): {remedy}")
-    if status in RETRIED:
+    if wait_s:
+        return ReferenceUnavailable(f"{shown} asks to be left alone for {wait_s:.0f} s ({answer}): try again after that")
+    if status in TRANSIENT_STATUS:
         return ReferenceUnavailable(f"{shown} is not available ({answer}): try again later")
     return ReferenceUnavailable(f"{shown} does not give its content ({answer}): check the address")
-
-
-def asks_to_wait(uri: str, status: int, wait_s: float) -> ReferenceUnavailable:
-    return ReferenceUnavailable(
-        f"{shown_uri(uri)} asks to be left alone for {wait_s:.0f} s ({status} {_phrase(status)}): try again after that"
-    )
 
 
 def leads_in_a_circle(uri: str, last: str, hops: int) -> ReferenceUnavailable:

@@ -1,8 +1,8 @@
-"""The one retry policy for buckets: what is tried again, how often, and how long a whole call may take.
+"""The one retry policy: what is tried again, how often, and how long a whole call may take.
 
-The mount gives up on a read after 60 s, so that a call has to end before, with an error that says why. SDKs are told to try once,
-and `RetryPolicy.run` does the rest. obstore resumes a body where it was cut, so that it retries itself, within the same bounds; it
-does not see a Retry-After, so that an SDK goes on where a server asks for patience. Any thread: a policy is a value.
+The mount gives up on a read after 60 s, so that a call has to end before, with an error that says why. SDKs and urllib3 are told to
+try once, and `RetryPolicy.run` does the rest. obstore resumes a body where it was cut, so that it retries itself, within the same
+bounds; it does not see a Retry-After, so that an SDK goes on where a server asks for patience. Any thread: a policy is a value.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from artfs.errors import ArtfsError, TransientError
+from artfs.errors import ArtfsError
 
 T = TypeVar("T")
 
@@ -23,7 +24,10 @@ TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class TryAgain(Exception):
-    """An attempt failed in a way that may pass. `error` is what the caller gets when no attempt is left."""
+    """An attempt failed in a way that may pass. `error` is what the caller gets when it is not tried again.
+
+    `retry_after_s` is for how long the server asks to be left alone; where that is longer than there is time, nobody waits.
+    """
 
     def __init__(self, error: ArtfsError, retry_after_s: float | None = None) -> None:
         super().__init__(str(error))
@@ -51,20 +55,27 @@ class RetryPolicy:
         """The longest that a call takes."""
         return self.last_start_s + max(self.attempt_timeout_s, self.connect_timeout_s + self.read_timeout_s)
 
-    def run(self, attempt: Callable[[], T]) -> T:
-        """What `attempt` returns, called again while it raises TryAgain and there is time."""
-        started = time.monotonic()
+    def run(
+        self,
+        attempt: Callable[[], T],
+        *,
+        left_s: Callable[[], float] | None = None,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> T:
+        """What `attempt` returns, called again while it raises TryAgain and there is time.
+
+        `left_s` says how much time there is, where not all that passes counts. `wait` waits for so many seconds.
+        """
+        last_start = time.monotonic() + self.last_start_s
         for number in range(1, self.attempts + 1):
             try:
                 return attempt()
             except TryAgain as failure:
                 wait_s = self._wait_s(number, failure.retry_after_s)
-                if failure.retry_after_s is not None and failure.retry_after_s > self.last_start_s:
-                    asked = f"{failure.error}; the server asks to be left alone for {failure.retry_after_s:.0f} seconds"
-                    raise TransientError(asked) from failure
-                if number == self.attempts or time.monotonic() - started + wait_s > self.last_start_s:
+                time_left_s = last_start - time.monotonic() if left_s is None else left_s()
+                if number == self.attempts or wait_s >= time_left_s:
                     raise failure.error from failure
-                time.sleep(wait_s)
+                wait(wait_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def obstore_settings(self) -> dict[str, Any]:
@@ -97,9 +108,14 @@ DEFAULT_POLICY = RetryPolicy()
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """The seconds in a Retry-After header; None without one, and for the form that is a date."""
-    try:
-        seconds = float(header) if header else None
-    except ValueError:
+    """The seconds that a Retry-After header asks for, which may say a date; None without one that means something."""
+    if not header:
         return None
-    return seconds if seconds is not None and 0 <= seconds < float("inf") else None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
+        except (ValueError, OverflowError):
+            return None
+    return seconds if 0 <= seconds < float("inf") else None

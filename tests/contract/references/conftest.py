@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from artfs.cloud.http import HttpClient
+from artfs.cloud.http import HTTP_POLICY, HttpClient
 from artfs.references.http import HttpHome
 from artfs.references.open import open_references
 from artfs.references.references import References
@@ -39,7 +40,9 @@ def open_web() -> Iterator[OpenWeb]:
     opened: list[References] = []
 
     def open_references(budget_s: float = 20, **environ: str) -> References:
-        home = HttpHome(HttpClient({"NETRC": "/nowhere", **environ}, backoff_s=0.005, budget_s=budget_s))
+        home = HttpHome(
+            HttpClient({"NETRC": "/nowhere", **environ}, replace(HTTP_POLICY, first_wait_s=0.005, last_start_s=budget_s))
+        )
         opened.append(References({"http": home, "https": home}))
         return opened[-1]
 
