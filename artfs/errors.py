@@ -34,6 +34,8 @@ too. Every message is one sentence that says what was wrong, with which name or 
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ArtfsError(Exception):
     """Root of everything artfs raises on purpose."""
@@ -45,6 +47,18 @@ class ArtfsError(Exception):
     def __str__(self) -> str:
         # KeyError would print the repr of its argument: a sentence in quotation marks.
         return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Whoever waits for a worker process gets its error, also one that is made of more than a sentence: a pool that cannot
+        # unpickle one waits for ever.
+        return _restore, (type(self), self.message, self.__dict__)
+
+
+def _restore(kind: type[ArtfsError], message: str, state: dict[str, Any]) -> ArtfsError:
+    error = kind.__new__(kind, message)
+    ArtfsError.__init__(error, message)
+    error.__dict__.update(state)
+    return error
 
 
 class UserError(ArtfsError, ValueError):

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -397,6 +399,15 @@ def test_forked_children_contribute_to_the_run_of_their_parent(tmp_path: Path) -
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         finished = run.finish_artifact(build("parts", {}))
     assert content(finished, tmp_path / "out") == {"parent": b"parent", "child": b"child"}
+
+
+def test_a_pool_of_processes_hands_on_what_a_finish_raises() -> None:
+    for number in range(2):
+        upsert({"x": b"%d" % number}, f"w{number}")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        error = pool.submit(finish).exception(120)
+    assert isinstance(error, errors.ContributionsDiffer)
+    assert (error.path, error.writers) == ("x", ("w0", "w1"))
 
 
 def test_a_contribution_survives_its_process(environ: dict[str, str], tmp_path: Path) -> None:
