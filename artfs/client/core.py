@@ -5,7 +5,8 @@
     draft ──contribute──> contributed             final, and part of a version that somebody will finish
     draft or contributed ──finish──> version
 
-Thread-safe where it changes state; description, metadata and aliases are for one thread at a time.
+Thread-safe where it changes state: calls that hand it over follow one another, and who only looks waits for none of them.
+Description, metadata and aliases are for one thread at a time.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ class Core:
         self._config: Config | None = None
         #: What was contributed last, and the distributed id it was contributed under.
         self._contributed: tuple[DraftContent, str] | None = None
+        #: Held by whoever hands it over, also while what is contributed or finished is on its way.
+        self._handing_over = threading.Lock()
+        #: Guards what it has become; taken inside the other, and not held while anything is waited for.
         self._lock = threading.RLock()
 
     @classmethod
@@ -130,7 +134,7 @@ class Core:
 
     def log(self, uploader: Uploader, config: Config, aliases: Sequence[str], run_id: str) -> None:
         """Hand it to the uploader of a run, which is to be its producer."""
-        with self._lock:
+        with self._handing_over, self._lock:
             if not self.is_draft:
                 find = self._finder()
                 self._hand_over(uploader, self.config, partial(log_again, self.config, find, aliases, run_id))
@@ -141,14 +145,14 @@ class Core:
 
     def use(self, uploader: Uploader, config: Config, aliases: Sequence[str], run_id: str) -> None:
         """Hand what is being built to the uploader of a run, which uses it."""
-        with self._lock:
+        with self._handing_over, self._lock:
             request = self._request(config, aliases)
             content = self._final_content()
             self._hand_over(uploader, config, partial(use_content, config, content, request, run_id))
 
     def contribute(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str, *, overwrite: bool) -> None:
         """Make it part of the version that is to be finished under `distributed_id`, now."""
-        with self._lock:
+        with self._handing_over:
             request = replace(self._request(config, aliases), run_id=run_id)
             content = self._final_content()
             try:
@@ -156,7 +160,8 @@ class Core:
                 self._contributed = (stored, distributed_id)
             except BaseException as error:
                 if self._contributed is None:  # else its content is where it was
-                    self._upload = Upload.failed(self.name, error)
+                    with self._lock:
+                        self._upload = Upload.failed(self.name, error)
                 raise
 
     def finish(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str, *, overwrite: bool) -> None:
@@ -164,7 +169,7 @@ class Core:
 
         After ContributionsDiffer it is as it was before.
         """
-        with self._lock:
+        with self._handing_over:
             request = replace(self._request(config, aliases), run_id=run_id)
             content = self._final_content()
             upload = Upload(self.name)
@@ -172,7 +177,8 @@ class Core:
             if self._contributed is None and isinstance(upload.error, ContributionsDiffer):
                 self.draft.take_back(content)
             elif self._contributed is None or upload.error is None:
-                self._config, self._upload = config, upload
+                with self._lock:
+                    self._config, self._upload = config, upload
         upload.wait()
 
     def save(self) -> None:

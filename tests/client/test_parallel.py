@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,21 @@ def test_all_who_contributed_are_producers_in_that_order() -> None:
     assert first is not None
     assert first.id == "b"
     assert [artifact.name for artifact in artfs.Api().run("a").logged_artifacts()] == ["parts:v0"]
+
+
+def test_who_looks_at_an_artifact_does_not_wait_for_its_contribution() -> None:
+    with artfs.init(id="a", group="g") as run:
+        artifact = build("parts", {"a": b"a"})
+        registry = load_config().registry.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(registry, isolation_level=None)) as other, ThreadPoolExecutor(1) as threads:
+            other.execute("BEGIN IMMEDIATE")  # nothing can be contributed until this ends
+            contributing = threads.submit(run.upsert_artifact, artifact)
+            while not artifact._core._handing_over.locked():
+                assert not contributing.done()
+            assert artifact.state == "DRAFT"
+            assert not contributing.done()
+            other.execute("ROLLBACK")
+            assert contributing.result(30).state == "CONTRIBUTED"
 
 
 def test_the_id_is_the_group_of_the_run_and_without_both_it_is_a_type_error() -> None:
