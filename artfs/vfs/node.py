@@ -13,13 +13,20 @@ from collections.abc import Hashable, Sequence
 from typing import ClassVar, NamedTuple, Protocol, Self
 
 from artfs.errors import ReadOnly
+from artfs.model.entry import Entry
 from artfs.model.names import ArtifactName
+from artfs.references.uri import origin_of
 from artfs.vfs.attributes import NEVER_S, Attributes, Changes
 
 
 def os_error(code: int, name: str) -> OSError:
     """The OSError of that errno; Python makes it a FileNotFoundError and so on by itself."""
     return OSError(code, os.strerror(code), name)
+
+
+def origin_of_entry(entry: Entry | None) -> str | None:
+    """The `Node.origin` of what has the bytes of `entry`."""
+    return None if entry is None or entry.reference is None else origin_of(entry.reference.uri)
 
 
 class OpenFile(Protocol):

@@ -11,9 +11,8 @@ import errno
 import os
 import threading
 
-from artfs.references.uri import origin_of
 from artfs.vfs.attributes import Changes
-from artfs.vfs.node import os_error
+from artfs.vfs.node import origin_of_entry, os_error
 from artfs.vfs.staged_tree import StagedItem, StagedTree
 from artfs.vfs.staging.stat import StagedStat, stat_of_upper
 
@@ -38,8 +37,7 @@ class StagedFile:
     @property
     def origin(self) -> str | None:
         base = self._base
-        entry = base.reference if base is not None and self._fd is None else None
-        return origin_of(entry.reference.uri) if entry is not None and entry.reference is not None else None
+        return origin_of_entry(base.reference if base is not None and self._fd is None else None)
 
     def read(self, offset: int, length: int) -> bytes:
         if self._fd is None:

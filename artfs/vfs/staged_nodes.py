@@ -13,9 +13,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from artfs.model.entry import Entry, Kind
-from artfs.references.uri import origin_of
 from artfs.vfs.attributes import MOVABLE_S, NEVER_S, Attributes, Changes
-from artfs.vfs.node import Listed, Node, OpenFile, os_error
+from artfs.vfs.node import Listed, Node, OpenFile, origin_of_entry, os_error
 from artfs.vfs.staged_file import StagedFile
 from artfs.vfs.staged_tree import OpenItem, StagedItem, StagedTree
 from artfs.vfs.staging.moves import RENAME_EXCHANGE
@@ -66,8 +65,7 @@ class StagedNode(Node):
 
     @property
     def origin(self) -> str | None:
-        entry = self.item.reference
-        return origin_of(entry.reference.uri) if entry is not None and entry.reference is not None else None
+        return origin_of_entry(self.item.reference)
 
     @property
     def asks(self) -> str | None:

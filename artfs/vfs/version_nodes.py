@@ -12,7 +12,6 @@ from collections.abc import Hashable, Sequence
 
 from artfs.errors import IntegrityError
 from artfs.model.entry import Entry, Kind
-from artfs.references.uri import origin_of
 from artfs.vfs.attributes import (
     FOREVER_S,
     NEVER_S,
@@ -23,7 +22,7 @@ from artfs.vfs.attributes import (
     Attributes,
     Changes,
 )
-from artfs.vfs.node import Listed, Node, OpenFile
+from artfs.vfs.node import Listed, Node, OpenFile, origin_of_entry
 from artfs.vfs.reading import ContentReading
 from artfs.vfs.views import View
 
@@ -161,7 +160,7 @@ class VersionReference(VersionFile):
 
     @property
     def origin(self) -> str | None:
-        return None if self.entry.reference is None else origin_of(self.entry.reference.uri)
+        return origin_of_entry(self.entry)
 
 
 class UnsizedReference(VersionReference):
