@@ -46,7 +46,7 @@ class Draft:
     """Paths and their content, until the artifact is logged."""
 
     def __init__(self, name: str) -> None:
-        self.name = self._name = name
+        self.name = name
         self._lock = threading.Lock()
         #: How many calls are reading content at the moment; signals each end.
         self._reading = 0
@@ -64,7 +64,7 @@ class Draft:
         """Raise ReadOnly if the artifact was logged or used already."""
         if self._frozen:
             raise ReadOnly(
-                f"the artifact {self._name!r} was logged or used, so its content is final: build a new Artifact to change it"
+                f"the artifact {self.name!r} was logged or used, so its content is final: build a new Artifact to change it"
             )
 
     def add_file(self, source: Path, path: str, config: Config, *, overwrite: bool) -> Entry:
@@ -106,7 +106,7 @@ class Draft:
         self._check_place(path)
         with self._lock:
             if path in self._entries or path in self._writing:
-                raise NameNotValid(f"{path!r} is in the artifact {self._name!r} already: choose another name, or remove it first")
+                raise NameNotValid(f"{path!r} is in the artifact {self.name!r} already: choose another name, or remove it first")
             self._writing.add(path)
 
     def release(self, path: str) -> None:
@@ -119,7 +119,7 @@ class Draft:
             self.check_open()
             found = [path] if path in self._entries else [other for other in self._entries if other.startswith(f"{path}/")]
             if not found:
-                raise EntryNotFound(f"the artifact {self._name!r} has no {path!r} that could be removed")
+                raise EntryNotFound(f"the artifact {self.name!r} has no {path!r} that could be removed")
             for other in found:
                 self._drop(other)
 
@@ -194,7 +194,7 @@ class Draft:
         # The packs that are being filled are in the memory of the process that began them.
         if self._pid != os.getpid() and self._ingest is not None:
             raise UserError(
-                f"the artifact {self._name!r} was begun before this process was forked: build it in the process that logs it"
+                f"the artifact {self.name!r} was begun before this process was forked: build it in the process that logs it"
             )
 
     def _check_place(self, path: str) -> None:
@@ -205,10 +205,10 @@ class Draft:
 
     def _refuse_beside(self, path: str) -> None:
         if path in self._directories:
-            raise NameNotValid(f"{path!r} cannot be a file in the artifact {self._name!r}: there are files below it")
+            raise NameNotValid(f"{path!r} cannot be a file in the artifact {self.name!r}: there are files below it")
         for parent in parent_paths(path):
             if (entry := self._entries.get(parent)) and entry.kind is not Kind.DIRECTORY:
-                raise NameNotValid(f"{path!r} cannot be in the artifact {self._name!r}: {parent!r} is a file there")
+                raise NameNotValid(f"{path!r} cannot be in the artifact {self.name!r}: {parent!r} is a file there")
 
     def _put_all(self, entries: Sequence[Entry], *, overwrite: bool, instead_of: Sequence[str] = ()) -> list[Entry]:
         with self._lock:
@@ -216,7 +216,7 @@ class Draft:
             taken = [path for path in instead_of if path in self._entries]
             if taken and not overwrite:
                 raise NameNotValid(
-                    f"the artifact {self._name!r} has another object of this name already, {taken[0]!r}: choose another name, or "
+                    f"the artifact {self.name!r} has another object of this name already, {taken[0]!r}: choose another name, or "
                     "pass overwrite=True"
                 )
             for path in taken:
@@ -244,7 +244,7 @@ class Draft:
             added.append(entry.path)
         elif old.kind is not Kind.DIRECTORY and not overwrite:
             raise NameNotValid(
-                f"{entry.path!r} is in the artifact {self._name!r} already, with other content: choose another name, or "
+                f"{entry.path!r} is in the artifact {self.name!r} already, with other content: choose another name, or "
                 f"{'remove() it first' if entry.kind is Kind.REFERENCE else 'pass overwrite=True'}"
             )
         self._entries[entry.path] = entry
