@@ -16,7 +16,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ import trio
 
 from artfs.config import Config
 from artfs.errors import AlreadyExists, ArtfsError, Busy, InternalError, NotFound
+from artfs.mount.connection import fuse_descriptors, has_ended
 from artfs.mount.host import CONNECTIONS, raise_background, raise_read_ahead, unmount
 from artfs.mount.malloc import keep_freed_memory
 from artfs.mount.mount_info import MountInfo, remove_note, start_of_process, write_note
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 READ_AHEAD_KB = 1024
 #: How long a signal waits for those who use the mount before it is taken from them.
 _PATIENCE_S = 5.0
+#: How often the mount looks whether it is still there.
+_LOOK_EVERY_S = 0.5
 _FSNAME_SAFE = re.compile(r"[^A-Za-z0-9_.:/#-]")
 
 
@@ -92,6 +95,7 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
     scene, root = open_scene(repository, target, run_id=request.run_id, read_only=request.read_only, facts=dataclasses.asdict(info))
     operations = ArtfsOperations(scene, root, Threads(request.deadline_s))
     scene.status.gauges.update(inodes=lambda: len(operations.inodes), handles=lambda: len(operations.handles))
+    others = fuse_descriptors()
     try:
         pyfuse3.init(operations, str(request.mountpoint), _options(request, target))
     except RuntimeError as error:
@@ -99,7 +103,7 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
         raise InternalError(f"FUSE refused to mount {request.mountpoint}: {error}{said}") from error
     try:
         write_note(request.config.mounts_dir, info)
-        trio.run(_main, request, operations, lambda: on_ready(info))
+        trio.run(_main, request, operations, fuse_descriptors() - others, lambda: on_ready(info))
     finally:
         operations.notifier.stop()
         operations.pusher.stop()
@@ -155,9 +159,13 @@ def _options(request: MountRequest, target: Target) -> set[str]:
     return options
 
 
-async def _main(request: MountRequest, operations: ArtfsOperations, on_ready: Callable[[], None]) -> None:
+async def _main(
+    request: MountRequest, operations: ArtfsOperations, connections: Iterable[int], on_ready: Callable[[], None]
+) -> None:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_unmount_on_signal, request.mountpoint)
+        nursery.start_soon(_unmount_on_signal, request.mountpoint, operations.threads)
+        for connection in connections:
+            nursery.start_soon(_end_reads_with, connection, operations.threads)
         nursery.start_soon(_say_ready, request.mountpoint, operations, on_ready)
         operations.notifier.start()
         await pyfuse3.main(min_tasks=4, max_tasks=MOST_TASKS)
@@ -177,11 +185,19 @@ async def _say_ready(mountpoint: Path, operations: ArtfsOperations, on_ready: Ca
     await trio.to_thread.run_sync(on_ready)
 
 
-async def _unmount_on_signal(mountpoint: Path) -> None:
+async def _end_reads_with(connection: int, threads: Threads) -> None:
+    """Whoever waits for the end of the mount shall not wait for servers that do not answer."""
+    while not has_ended(connection):  # noqa: ASYNC110  nobody tells
+        await trio.sleep(_LOOK_EVERY_S)
+    threads.end_reads()
+
+
+async def _unmount_on_signal(mountpoint: Path, threads: Threads) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async for number in signals:
             logger.info("got %s: unmounting %s", signal.Signals(number).name, mountpoint)
             await _unmount(mountpoint)
+            threads.end_reads()
             return
 
 

@@ -9,6 +9,7 @@ Runs on the event loop. What is started here is never waited for under a lock of
 
 from __future__ import annotations
 
+import errno
 import functools
 import math
 import threading
@@ -60,6 +61,8 @@ class Threads:
         self._most_waiting = _MOST_WAITING
         self._content = HomeSlots(_CONTENT_SLOTS, _MOST_WAITING, deadline_s * _STALLED_PART, _store_is_stuck)
         self._homes: OrderedDict[str, HomeSlots] = OrderedDict()
+        self._reading: set[trio.CancelScope] = set()
+        self._is_over = False
 
     async def run(self, call: Callable[..., T], *arguments: Any, discard: Callable[[T], None] | None = None) -> T:
         """`call(*arguments)` in a thread; StoreUnavailable when the deadline passes. A result that comes later is discarded."""
@@ -103,8 +106,20 @@ class Threads:
         # The store is given its time again: all that is read comes from it, and it may be a disk that has just woken up.
         deadline_s = self.deadline_s * _STALLED_PART if origin is not None and home.is_suspect else self.deadline_s
         with trio.CancelScope(deadline=trio.current_time() + deadline_s) as scope:
-            return await self._take_turn(home, scope, call, arguments, deadline_s)
+            self._reading.add(scope)
+            try:
+                return await self._take_turn(home, scope, call, arguments, deadline_s)
+            finally:
+                self._reading.discard(scope)
+        if self._is_over:
+            raise OSError(errno.ENOTCONN, "the mount is gone")
         raise _server_is_too_late(origin, deadline_s) if origin is not None else self._store_is_too_late()
+
+    def end_reads(self) -> None:
+        """The mount is gone: wait for nothing that is being read. The threads are left to finish by themselves."""
+        self._is_over = True
+        for scope in self._reading:
+            scope.cancel()
 
     def expect_few_reads(self) -> None:
         """The kernel lets few reads out at once: no home that is stuck may have many of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from artfs.mount.control import start_mount, stop_mount
 from tests.mount.failures import errno_of_failure, told_errors
-from tests.mount.mounting import Place, eventually
+from tests.mount.mounting import Place, eventually, stop
 from tests.servers.faulty_http import Asked, FaultyHttp, Reply, content
 
 #: More than the kernel's read-ahead of one file, so that each reader has several requests under way.
@@ -148,3 +150,34 @@ def test_a_copy_that_does_not_come_keeps_nobody_from_writing(place: Place, stuck
 def _overwrite(path: Path, data: bytes) -> None:
     with path.open("r+b") as file:
         file.write(data)
+
+
+def test_a_read_that_nobody_waits_for_any_more_does_not_keep_the_mount_from_ending(place: Place, stuck_http: StuckHttp) -> None:
+    place.refer({stuck_http.serve_content("/a", DATA): "a"})
+    stuck_http.get_stuck()
+    info = start_mount(place.config, place.mountpoint)
+    try:
+        with subprocess.Popen(["cat", info.mountpoint / "data/v0/a"], stdout=subprocess.DEVNULL) as reader:
+            eventually(lambda: "GET" in stuck_http.methods(), what="a request")
+            reader.kill()
+        # A third of what the request and the mount would wait for the server.
+        stop_mount(info.mountpoint, 15, place.config)
+        assert not info.is_running()
+    finally:
+        stop(place.config, info)
+
+
+def test_a_signal_ends_the_mount_although_somebody_waits_for_a_server(place: Place, stuck_http: StuckHttp) -> None:
+    place.refer({stuck_http.serve_content("/a", DATA): "a"})
+    stuck_http.get_stuck()
+    info = start_mount(place.config, place.mountpoint)
+    try:
+        with subprocess.Popen(
+            ["cat", info.mountpoint / "data/v0/a"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as reader:
+            eventually(lambda: "GET" in stuck_http.methods(), what="a request")
+            os.kill(info.pid, signal.SIGTERM)
+            eventually(lambda: not info.is_running(), what="the end of the daemon")
+            assert reader.wait(20) != 0
+    finally:
+        stop(place.config, info)
