@@ -45,7 +45,7 @@ class ColumnRule:
 
 def check_columns(columns: Sequence[str | int]) -> list[str]:
     """The names of the columns, as text. Raises NameNotValid, TypeNotValid (both ValueErrors)."""
-    if isinstance(columns, (str, bytes)) or not hasattr(columns, "__iter__"):
+    if isinstance(columns, (str, bytes, set, frozenset)) or not hasattr(columns, "__iter__"):
         raise TypeNotValid(f"columns must be a list of names, not {type(columns).__name__}")
     names = [_check_name(name) for name in columns]
     seen: set[str] = set()

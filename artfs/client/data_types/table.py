@@ -18,7 +18,7 @@ from artfs.client.data_types.frames import import_numpy, is_frame, values_of
 from artfs.client.data_types.parquet import Column, encode_table, to_frame
 from artfs.client.data_types.stored_table import StoredTable
 from artfs.client.data_types.table_display import SHOWN_ROWS, format_columns, format_table_html, format_table_line
-from artfs.client.data_types.values import Refused, plain_column
+from artfs.client.data_types.values import Refused, name_of, plain_column
 from artfs.errors import EntryNotFound, NameNotValid, TypeNotValid, UserError
 
 _DEFAULT_COLUMNS = ("Input", "Output", "Expected")
@@ -66,7 +66,7 @@ class Table:
             raise UserError(f"{' and '.join(given)} are both rows of the table: give one of them")
         source = next((value for value in (dataframe, data, rows) if value is not None), ())
         if dataframe is not None and not is_frame(dataframe):
-            raise TypeNotValid(f"dataframe must be a pandas DataFrame, not {type(dataframe).__name__}: pass rows as data=")
+            raise TypeNotValid(f"dataframe must be a pandas DataFrame, not {name_of(dataframe)}: pass rows as data=")
         if is_frame(source):
             columns = _frame_columns(source, columns)
         self.log_mode = log_mode
@@ -320,7 +320,9 @@ def _frame_columns(frame: Any, columns: Sequence[str | int] | None) -> list[str]
 
 def _check_rows(rows: Any) -> list[Sequence[Any]]:
     """The rows as sequences."""
-    if not isinstance(rows, Iterable) or isinstance(rows, (str, bytes, Mapping)):
+    if hasattr(rows, "columns") and hasattr(rows, "to_pandas"):  # what goes through one of Polars gets its columns, not its rows
+        raise TypeNotValid(f"data must be rows, or a DataFrame of pandas, not {name_of(rows)}: pass its to_pandas()")
+    if not isinstance(rows, Iterable) or isinstance(rows, (str, bytes, Mapping, set, frozenset)):
         raise TypeNotValid(f"data must be a list of rows, or a DataFrame, not {type(rows).__name__}")
     return [_values(row, None, index) for index, row in enumerate(rows)]
 

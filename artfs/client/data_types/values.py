@@ -68,7 +68,7 @@ def plain_value(value: Any, depth: int = 0) -> tuple[Any, ColumnType]:
         return None, NULL
     if hasattr(value, "tolist"):  # numpy, pandas, torch, array.array
         return _array(value, depth)
-    raise Refused(f"{_name(value)} cannot be in a table: store it as text, a number, or a file of its own")
+    raise Refused(f"{name_of(value)} cannot be in a table: store it as text, a number, or a file of its own")
 
 
 def _integer(value: int, depth: int) -> tuple[Any, ColumnType]:  # noqa: ARG001
@@ -138,7 +138,7 @@ def _array(value: Any, depth: int) -> tuple[Any, ColumnType]:
 
 def _plain_or_refused(value: Any, plain: Any, depth: int) -> tuple[Any, ColumnType]:
     if type(plain) is type(value):  # a number that Python has no type for, such as a long double
-        raise Refused(f"{_name(value)} cannot be in a table: convert it to float")
+        raise Refused(f"{name_of(value)} cannot be in a table: convert it to float")
     return plain_value(plain, depth)
 
 
@@ -152,7 +152,8 @@ def _times(value: Any) -> Any:
     return rounded.tolist()
 
 
-def _name(value: Any) -> str:
+def name_of(value: Any) -> str:
+    """What a message calls a value, by its type."""
     kind = type(value)
     name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from artfs.client.data_types.table import Table
@@ -174,6 +176,7 @@ def test_int_and_float_together_are_float() -> None:
         ([None], "the name of a column must be text, not NoneType"),
         ("abc", "columns must be a list of names, not str"),
         (5, "columns must be a list of names, not int"),
+        ({"a", "b"}, "columns must be a list of names, not set"),
     ],
 )
 def test_names_of_columns_that_cannot_be_are_refused(columns: Any, said: str) -> None:
@@ -214,7 +217,11 @@ def test_computed_columns_are_all_added_or_none() -> None:
     [
         ({"data": ROWS, "dataframe": pd.DataFrame({"a": [1]})}, "data and dataframe are both rows"),
         ({"data": ROWS, "rows": ROWS}, "data and rows are both rows"),
-        ({"dataframe": ROWS}, "dataframe must be a pandas DataFrame, not list"),
+        ({"dataframe": ROWS}, "dataframe must be a pandas DataFrame, not a list"),
+        ({"dataframe": pl.DataFrame({"a": [1]})}, "dataframe must be a pandas DataFrame, not a polars.DataFrame"),
+        ({"data": pl.DataFrame({"a": [1, 2], "b": [3, 4]})}, r"not a polars.DataFrame: pass its to_pandas\(\)"),
+        ({"data": pa.table({"a": [1], "b": [3]})}, r"not a pyarrow.Table: pass its to_pandas\(\)"),
+        ({"data": {(1, 2), (3, 4)}}, "data must be a list of rows, or a DataFrame, not set"),
         ({"dataframe": pd.DataFrame({"q": [1]})}, "the DataFrame has the columns q"),
         ({"data": 5}, "data must be a list of rows"),
         ({"data": "text"}, "data must be a list of rows"),
