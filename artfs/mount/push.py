@@ -16,11 +16,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import pyfuse3
 
+from artfs.content.workers import Workers
 from artfs.errors import ArtfsError
 from artfs.vfs.version_nodes import VersionFile
 
@@ -53,21 +54,21 @@ class PagePusher:
 
     def __init__(self) -> None:
         self._streams: OrderedDict[int, _Stream] = OrderedDict()
-        self._threads: ThreadPoolExecutor | None = None
-        self._reference_threads: ThreadPoolExecutor | None = None
+        self._threads: Workers | None = None
+        self._reference_threads: Workers | None = None
         self._busy_origins: set[str] = set()
         self._storing = threading.Lock()
 
     def start(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="artfs-push")
-        self._reference_threads = ThreadPoolExecutor(_REFERENCE_THREADS, thread_name_prefix="artfs-push-reference")
+        self._threads = Workers(_THREADS, "artfs-push")
+        self._reference_threads = Workers(_REFERENCE_THREADS, "artfs-push-reference")
 
     def stop(self) -> None:
-        """Push nothing more. What is being pushed ends first: the session must not go away under it."""
+        """Push nothing more. What is being stored ends first: the session must not go away under it. Reading is not waited for."""
         threads, self._threads = self._threads, None
         if threads is not None and self._reference_threads is not None:
-            threads.shutdown(wait=False, cancel_futures=True)
-            self._reference_threads.shutdown(wait=False, cancel_futures=True)
+            threads.close(wait=False)
+            self._reference_threads.close(wait=False)
             if self._storing.acquire(timeout=_PATIENCE_S):
                 self._storing.release()
 
@@ -96,7 +97,7 @@ class PagePusher:
         stream.is_pushing = True
         if origin is not None:
             self._busy_origins.add(origin)
-        threads.submit(self._push, ino, node, stream, origin)
+        threads.submit(partial(self._push, ino, node, stream, origin))
 
     def _store(self, ino: int, offset: int, data: bytes) -> None:
         with self._storing:
