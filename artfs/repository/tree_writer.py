@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -60,6 +61,8 @@ class TreeWriter:
         self._tree = tree
         self._allow_missing = allow_missing_references
         self._is_stopped = False
+        #: Temporary names of references that are being written, and the directories that they are in.
+        self._unfinished: dict[str, str] = {}
         self.missing: list[MissingReference] = []
 
     def write(self, entries: Iterable[Entry], on_progress: Progress | None) -> None:
@@ -84,6 +87,7 @@ class TreeWriter:
                     future.cancel()
                 wait(pending, _PATIENCE_S)
                 references.close(wait=False)
+                self._remove_unfinished()
 
     def _write_files(self, batch: list[Entry]) -> tuple[int, int]:
         """Put files and symlinks of one directory in place; the files and bytes that are right now."""
@@ -118,7 +122,7 @@ class TreeWriter:
         try:
             with explained(self._tree.root / entry.path):
                 if not is_downloaded(reader, entry, directory):
-                    self._put(entry, directory, None)
+                    put_in_place(entry.name, directory, partial(self._make_reference, entry, directory))
         except NotInstalled:
             raise
         except (NotFound, ReferenceChanged, AccessDenied, UserError) as error:
@@ -127,6 +131,19 @@ class TreeWriter:
             self.missing.append(MissingReference(entry.path, entry.reference.uri, str(error)))
             return False
         return True
+
+    def _make_reference(self, entry: Entry, directory: int, name: str) -> None:
+        self._unfinished[name] = entry.directory
+        try:
+            _make_file(entry, directory, partial(self._copy, entry), name)
+        finally:
+            del self._unfinished[name]
+
+    def _remove_unfinished(self) -> None:
+        """Remove what threads are writing that nobody waits for: the process may end before their servers answer."""
+        for name, path in dict(self._unfinished).items():
+            with suppress(OSError), self._tree.directory(path) as directory:
+                os.unlink(name, dir_fd=directory)
 
     def _copy(self, entry: Entry, file: BinaryIO) -> None:
         # Its name is not yet the one of the entry: an error leaves nothing of it.
