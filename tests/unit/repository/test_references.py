@@ -222,7 +222,7 @@ def test_an_error_does_not_wait_for_a_server_that_does_not_answer(repository: Re
         download(repository, version, tmp_path / "out")
     assert stuck.is_set()
     # Not even the beginning of the one that is stuck, although its thread is not told before its server answers.
-    assert files_below(tmp_path / "out") == {}
+    assert files_below(tmp_path / "out").keys() <= {"readme.txt"}
     gate.set()
 
 
