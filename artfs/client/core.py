@@ -22,7 +22,7 @@ from artfs.client.handle import Handle
 from artfs.client.session import SESSION
 from artfs.client.uploads import Upload, Uploader
 from artfs.config import Config
-from artfs.errors import ContributionsDiffer, NotFound, NotLogged
+from artfs.errors import ContributionsDiffer, NotFound, NotLogged, UserError
 from artfs.model.digest import Digest
 from artfs.model.entry import Entry, Kind
 from artfs.model.metadata import copy_metadata
@@ -143,16 +143,20 @@ class Core:
             content = self._final_content()
             self._hand_over(uploader, config, partial(commit_content, config, content, replace(request, run_id=run_id)))
 
-    def use(self, uploader: Uploader, config: Config, aliases: Sequence[str], run_id: str) -> None:
-        """Hand what is being built to the uploader of a run, which uses it."""
+    def use(self, uploader: Uploader, config: Config, aliases: Sequence[str], run_id: str) -> bool:
+        """Hand what is being built to the uploader of a run, which uses it; False where another thread did already."""
         with self._handing_over, self._lock:
+            if not self.is_draft:
+                return False
             request = self._request(config, aliases)
             content = self._final_content()
             self._hand_over(uploader, config, partial(use_content, config, content, request, run_id))
+            return True
 
     def contribute(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str, *, overwrite: bool) -> None:
-        """Make it part of the version that is to be finished under `distributed_id`, now."""
+        """Make it part of the version that is to be finished under `distributed_id`, now. Raises UserError if it was logged."""
         with self._handing_over:
+            self._check_not_handed_over()
             request = replace(self._request(config, aliases), run_id=run_id)
             content = self._final_content()
             try:
@@ -170,6 +174,7 @@ class Core:
         After ContributionsDiffer it is as it was before.
         """
         with self._handing_over:
+            self._check_not_handed_over()
             request = replace(self._request(config, aliases), run_id=run_id)
             content = self._final_content()
             upload = Upload(self.name)
@@ -209,6 +214,16 @@ class Core:
     def digest(self) -> Digest:
         record = self.settle()
         return record.digest if record is not None else self.draft.content().digest()
+
+    def _check_not_handed_over(self) -> None:
+        if self._record is None and self._upload is not None and self._upload.error is not None:
+            raise UserError(
+                f"{self.name} could not be stored before, and what was added to it may be gone ({self._upload.error}): build a new "
+                "Artifact"
+            )
+        if not self.is_draft:
+            name = self.name if self._record is None else self._record.name
+            raise UserError(f"{name} was logged or used already: build a new Artifact to contribute or to finish with")
 
     def _final_content(self) -> DraftContent:
         return self.draft.hand_over() if self._contributed is None else self._contributed[0]

@@ -168,8 +168,8 @@ class Run(RecordedRun[Artifact]):
         core = core_of(artifact)
         if core.is_draft:
             self._check_type(core.name, core.type)
-            core.use(self._uploader(), self._settings, asked, self.id)
-            return artifact.wait()
+            if core.use(self._uploader(), self._settings, asked, self.id):
+                return artifact.wait()
         record = core.require("version to use")
         core.repository().registry.lineage.add(self.id, record.id, Direction.INPUT)
         return artifact
@@ -268,8 +268,6 @@ class Run(RecordedRun[Artifact]):
         check_distributed_id(together)
         artifact = self._to_artifact(artifact_or_path, name, type_name, call=call)
         core = core_of(artifact)
-        if not core.is_draft:
-            raise UserError(f"{artifact.name} was logged or used already: build a new Artifact to pass to {call}()")
         self._check_type(core.name, core.type)
         return artifact, together
 

@@ -76,7 +76,8 @@ class Upload:
         try:
             self._version = work()
         except BaseException as error:  # raised again by wait(), in the thread that can act on it
-            level = logging.INFO if isinstance(error, ArtfsError) else logging.ERROR  # a defect is worth its traceback
+            is_defect = isinstance(error, Exception) and not isinstance(error, ArtfsError)  # and worth its traceback
+            level = logging.ERROR if is_defect else logging.INFO
             logger.log(level, "logging %s failed: %s", self.name, error, exc_info=level == logging.ERROR)
             self.error = error
         finally:

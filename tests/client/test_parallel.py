@@ -18,8 +18,9 @@ import pytest
 
 import artfs
 from artfs import errors
-from artfs.client.artifact import Artifact
+from artfs.client.artifact import Artifact, core_of
 from artfs.client.session import SESSION
+from artfs.client.uploads import Uploader
 from artfs.config import load_config
 from artfs.repository.verify import verify_repository
 from tests.client.making import build, content, log
@@ -293,6 +294,18 @@ def test_what_was_logged_cannot_be_contributed() -> None:
                 call(logged)
 
 
+def test_what_another_thread_has_handed_over_meanwhile_is_not_handed_over_as_empty() -> None:
+    with artfs.init(group="g") as run:
+        whole = run.finish_artifact(build("parts", {"a": b"a"}))
+        assert whole.version == "v0"
+        core = core_of(whole)  # behind the checks that both threads have passed
+        for call in (core.finish, core.contribute):
+            with pytest.raises(ValueError, match="parts:v0 was logged or used already: build a new Artifact"):
+                call(load_config(), (), run.id, "g", overwrite=False)
+        assert not core.use(Uploader(), load_config(), (), run.id)
+    assert count_versions() == 1
+
+
 def test_all_contributions_to_a_name_have_its_type() -> None:
     upsert({"a": b"a"})
     with artfs.init(group="g") as run:
@@ -372,6 +385,9 @@ def test_a_store_that_cannot_be_written_is_told_at_once(environ: dict[str, str])
         with pytest.raises(errors.TransientError):
             run.upsert_artifact(part)
         assert (part.state, part.is_draft()) == ("FAILED", True)
+        for call in (run.upsert_artifact, run.finish_artifact):
+            with pytest.raises(ValueError, match=r"parts could not be stored before, .*: build a new Artifact"):
+                call(part)
         whole = build("parts", {"b": b"b"})
         with pytest.raises(errors.TransientError):
             run.finish_artifact(whole, distributed_id="another")

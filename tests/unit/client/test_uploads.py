@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from datetime import UTC, datetime
 
 import pytest
 
-from artfs.client.uploads import Uploader
+from artfs.client.uploads import Upload, Uploader
 from artfs.errors import StoreUnavailable, TimedOut
 from artfs.model.digest import NO_DIGEST
 from artfs.model.entry import ChunkRef, PackId
@@ -63,6 +64,19 @@ def test_a_failure_is_raised_to_whoever_waits_and_work_goes_on() -> None:
     assert good.wait().number == 1
     assert uploader.untold_failures() == []
     uploader.close()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoreUnavailable("away")])
+def test_what_is_no_defect_leaves_no_traceback_in_the_log(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    def work() -> VersionRecord:
+        raise error
+
+    upload = Upload("interrupted")
+    with caplog.at_level(logging.INFO):
+        upload.work(work)
+    assert [(record.levelno, bool(record.exc_info)) for record in caplog.records] == [(logging.INFO, False)]
+    with pytest.raises(type(error)):
+        upload.wait()
 
 
 def test_a_failure_is_remembered_while_others_succeed() -> None:
