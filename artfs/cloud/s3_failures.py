@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from artfs.cloud.buckets import PreconditionFailed
 from artfs.cloud.failures import denied, first_line, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
@@ -22,17 +23,23 @@ def explained(error: Exception, uri: str, session: S3Session) -> ArtfsError | Tr
     if isinstance(error, exceptions.ParamValidationError):
         return UserError(f"{uri} is no address of an object: {first_line(str(error).partition(chr(10))[2] or str(error))}")
     if isinstance(error, exceptions.SSLError):
-        return unreachable(uri, session.endpoint, reason_of(str(error)))
+        return unreachable(uri, _asked_at(error, session), reason_of(str(error)))
     if isinstance(error, exceptions.ConnectionError):
         reason = reason_of(f"{error.kwargs.get('error', '')} {type(error).__name__}")
-        return TryAgain(unreachable(uri, session.endpoint, reason))
+        return TryAgain(unreachable(uri, _asked_at(error, session), reason))
     if isinstance(error, (exceptions.HTTPClientError, exceptions.IncompleteReadError)):
-        return TryAgain(unavailable(uri, f"{session.endpoint} ended the connection too early, or did not answer in time"))
+        return TryAgain(unavailable(uri, f"{_asked_at(error, session)} ended the connection too early, or did not answer in time"))
     if isinstance(error, RecursionError):  # boto3 follows redirects without counting them
         return unavailable(uri, f"{session.endpoint} redirects without end: set AWS_DEFAULT_REGION to the region of the bucket")
     if is_about_credentials(error):
         return AccessDenied(f"{uri} cannot be read: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
     return unavailable(uri, f"{session.endpoint} did not answer as it should ({first_line(str(error))})")
+
+
+def _asked_at(error: Any, session: S3Session) -> str:
+    """The endpoint that did not answer: that of the bucket, or where credentials are to come from."""
+    parts = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url") or session.endpoint))
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def is_about_credentials(error: Exception) -> bool:

@@ -41,6 +41,8 @@ class S3Session:
         self._regions: dict[str, str] = {}
         self._core = botocore.session.Session()
         self._core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_time)
+        # Also for the services that credentials come from, which it would ask for minutes, far longer than the mount waits.
+        self._core.set_default_client_config(_once_in_time(policy))
         try:
             self._session = boto3.session.Session(botocore_session=self._core)
             self._credentials = self._session.get_credentials()
@@ -102,9 +104,6 @@ class S3Session:
         from botocore.config import Config
 
         config = Config(
-            connect_timeout=self.policy.connect_timeout_s,
-            read_timeout=self.policy.read_timeout_s,
-            retries={"total_max_attempts": 1, "mode": "standard"},
             max_pool_connections=_CONNECTIONS,
             # Not every server that speaks S3 knows the checksums that boto3 would add.
             request_checksum_calculation="when_required",
@@ -140,6 +139,17 @@ class S3Session:
         if not self.is_anonymous:
             settings["credential_provider"] = Boto3CredentialProvider(self._session, ttl=_CREDENTIALS_GOOD_FOR)
         return S3Store(bucket, config=config, **settings)
+
+
+def _once_in_time(policy: RetryPolicy) -> Any:
+    """What makes boto3 ask once, and no longer than an attempt may take."""
+    from botocore.config import Config
+
+    return Config(
+        connect_timeout=policy.connect_timeout_s,
+        read_timeout=policy.read_timeout_s,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+    )
 
 
 def _read_certificates(bundle: Path) -> bytes:

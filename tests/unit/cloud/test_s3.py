@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 import subprocess
 import sys
@@ -119,6 +120,21 @@ def test_credentials_that_cannot_be_had_are_one_sentence(
     with pytest.raises((AccessDenied, ConfigNotValid)) as caught:
         S3Client(IMPATIENT).get(bucket, "key", 0, 10)
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_of_credentials_that_says_nothing_is_left_in_time(write_aws_file: Write, set_environ: SetEnviron) -> None:
+    write_aws_file(
+        "config",
+        "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\nregion = us-east-1\n"
+        "[profile base]\naws_access_key_id = a\naws_secret_access_key = b\n",
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        set_environ({"AWS_PROFILE": "role", "AWS_ENDPOINT_URL_STS": endpoint})
+        client = S3Client(IMPATIENT)
+        for call in (lambda: client.head("bucket", "key"), lambda: client.get("bucket", "key", 0, 10)):
+            with pytest.raises(TransientError, match=f"s3://bucket/key cannot be read: {endpoint} .*did not answer in time"):
+                call()
 
 
 def test_a_session_token_is_sent_by_both_libraries(
