@@ -34,6 +34,8 @@ _LARGEST_WINDOW = 64 << 20
 _UNDER_WAY = 512 << 10
 #: Reads in a row that make it a stream: 1 MiB at 128 KiB each.
 _READS_IN_A_ROW = 4
+#: The same of references, which cost somebody's network: more than the kernel asks for when a program reads 1 MiB.
+_REFERENCE_READS_IN_A_ROW = 12
 _MOST_STREAMS = 64
 _THREADS = 2
 _REFERENCE_THREADS = 8
@@ -85,7 +87,8 @@ class PagePusher:
             return
         stream.position = max(stream.position, end)
         stream.reads += 1
-        if stream.reads >= _READS_IN_A_ROW and not stream.is_pushing and end + _UNDER_WAY < node.size:
+        enough = _READS_IN_A_ROW if node.origin is None else _REFERENCE_READS_IN_A_ROW
+        if stream.reads >= enough and not stream.is_pushing and end + _UNDER_WAY < node.size:
             self._begin(ino, node, stream)
 
     def _begin(self, ino: int, node: VersionFile, stream: _Stream) -> None:
