@@ -1,7 +1,7 @@
 """What has been fetched stays in memory while there is room, and what one thread is fetching no other fetches.
 
-Knows nothing of what it keeps: chunks under their digests, ranges of references under keys of their own, all in one bounded memory.
-Any thread, from everywhere.
+Knows nothing of what it keeps: chunks under their digests, ranges of references under keys of their own, all in one bounded memory
+(I7). Any thread, from everywhere.
 
 One lock guards the cache and the table of fetches under way; it is never held while fetching. A fetch is entered under the same
 lock that has just found its keys neither cached nor under way, and is taken out under the lock that puts the result into the cache:

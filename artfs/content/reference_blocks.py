@@ -83,7 +83,7 @@ class ReferenceBlocks:
         fetched: dict[_Key, bytes] = {}
         for run in _runs(number for _, number in own):
             start, stop = run.start * BLOCK, min(run.stop * BLOCK, size)
-            self._shared.reserve(stop - start)  # not to be held beside a full cache
+            self._shared.reserve(stop - start)  # not to be held beside a full cache (I7)
             try:
                 fetched.update(self._fetch_range(pinned, size, start, stop))
             finally:

@@ -1,8 +1,8 @@
 """What a reference stands for while this process reads it: what was recorded, or, where nothing was, what was found on first need.
 
 A reference of `checksum=False` has no recorded size, and nothing that identifies its content. Its home is asked once, and what was
-found is remembered: later ranges are pinned to it, so that nobody gets one file made of two. Reading it anew as a whole looks anew
-(`refresh`), as nothing was recorded that it had to be.
+found is remembered: later ranges are pinned to it (I9), so that nobody gets one file made of two. Reading it anew as a whole looks
+anew (`refresh`), as nothing was recorded that it had to be.
 
 Any thread. The lock guards two mappings and is never held while a home is asked; those who need the same answer wait for one.
 """

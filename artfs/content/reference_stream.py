@@ -81,7 +81,7 @@ class _Ahead:
 
 
 class ReferenceStreams:
-    """Whole contents of what `fetches` gives. At most half of the memory of `shared` is used for what is ahead."""
+    """Whole contents of what `fetches` gives. At most half of the memory of `shared` is used for what is ahead (I7)."""
 
     def __init__(self, fetches: ReferenceFetches, shared: SharedFetches, spools: Spools) -> None:
         self._fetches = fetches

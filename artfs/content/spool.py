@@ -34,7 +34,7 @@ _MOST_READ = 1 << 30
 class Spool:
     """A content of `size` bytes where that is known, called `name` in messages.
 
-    Unless it `is_usable_early`, only its end tells that it is right.
+    Unless it `is_usable_early`, only its end tells that it is right, and nobody gets a byte before (I9).
     """
 
     def __init__(

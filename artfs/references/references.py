@@ -38,8 +38,7 @@ class References:
 
         `name` is the name of one object, or of the folder that those below a prefix go into. Without `checksum` nobody is asked:
         one entry whose identity is the URI, or one for each file of a local folder. A scheme that artfs does not know is recorded
-        in the same way when `name` is given. `on_progress` is told the objects found so far and
-        their bytes.
+        in the same way when `name` is given. `on_progress` is told the objects found so far and their bytes.
 
         Raises UserError for what cannot be a reference or has no place in an artifact, and for more than `max_objects`; NotFound
         when nothing is there; AccessDenied and ReferenceUnavailable as its home answers.
