@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,28 +18,10 @@ from artfs.repository.gc import collect_garbage
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from tests.fault.versions import ARTIFACT, assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, read_all, resolve
-from tests.servers.postgres import PostgresServer
+
+pytestmark = pytest.mark.parametrize("environ", ["sqlite", "postgres"], indirect=True)
 
 SHARED = os.urandom(200_000)
-
-
-@pytest.fixture(scope="module")
-def postgres_server() -> Iterator[PostgresServer]:
-    server = PostgresServer.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def environ(request: pytest.FixtureRequest, environ: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The usual environment, once with each kind of registry."""
-    if request.param == "sqlite":
-        yield environ
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.create_database()
-    yield {**environ, "ARTFS_REGISTRY": url}
-    server.drop_database(url)
 
 
 def test_threads_that_commit_to_one_artifact_get_contiguous_numbers(repository: Repository) -> None:

@@ -35,29 +35,11 @@ from tests.fault.contributing import (
 )
 from tests.fault.crashing import Points, crashing_repository
 from tests.fault.versions import assert_gc_leaves_exactly_what_is_needed, assert_sound
-from tests.servers.postgres import PostgresServer
+
+pytestmark = pytest.mark.parametrize("environ", ["sqlite", "postgres"], indirect=True)
 
 PROCESSES = 24
 ROUNDS = 2
-
-
-@pytest.fixture(scope="module")
-def postgres_server() -> Iterator[PostgresServer]:
-    server = PostgresServer.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def environ(request: pytest.FixtureRequest, environ: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The usual environment, once with each kind of registry."""
-    if request.param == "sqlite":
-        yield environ
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.create_database()
-    yield {**environ, "ARTFS_REGISTRY": url}
-    server.drop_database(url)
 
 
 class At(Points):

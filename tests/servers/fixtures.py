@@ -17,7 +17,15 @@ from tests.servers.fake_gcs import FakeGcs
 from tests.servers.faulty_http import FaultyHttp
 from tests.servers.haproxy import HaProxy
 from tests.servers.nginx import Nginx
+from tests.servers.postgres import PostgresServer
 from tests.servers.seaweedfs import SeaweedFs
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    server = PostgresServer.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
