@@ -82,6 +82,11 @@ def finish_content(
     with _owned(config, content) as (ingest, entries):
         repository = SESSION.repository(config)
         outcome = finish_contributions(repository, ingest, entries, request, distributed_id, overwrite=overwrite)
+    if not outcome.contributions:
+        notice(
+            f"{request.artifact.name}: nothing was contributed under the distributed_id {distributed_id!r}, or all of it is "
+            f"finished already, so {outcome.version.label} has only what the finisher added"
+        )
     if not outcome.created:
         _tell_of_reuse(outcome, request)
     return outcome.version

@@ -146,7 +146,11 @@ class VersionDraft:
 
 @dataclass(frozen=True, slots=True)
 class CommitOutcome:
-    """What a commit came to. `created` is False when the content was a version already (I8)."""
+    """What a commit came to. `created` is False when the content was a version already (I8).
+
+    `contributions` are how many of parallel writers are in it.
+    """
 
     version: VersionRecord
     created: bool
+    contributions: int = 0

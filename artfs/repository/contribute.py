@@ -91,7 +91,7 @@ def finish_contributions(
             merged = _merge(repository, own, request, distributed_id, overwrite=overwrite)
             outcome = _finish(repository, owned, merged, request)
             if outcome is not None:
-                return outcome
+                return replace(outcome, contributions=len(merged.contributions))
             # Another finish was faster: what is left is less than before, so this comes to an end.
 
 

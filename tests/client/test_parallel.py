@@ -246,10 +246,15 @@ def test_aliases_description_and_metadata_are_merged() -> None:
         assert (finished.description, finished.metadata) == ("second", {"a": 1, "both": 2, "b": 2, "z": 3})
 
 
-def test_a_finish_without_contributions_logs(tmp_path: Path) -> None:
+def test_a_finish_without_contributions_logs_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     finished = finish({"a": b"a"}, aliases="best")
     assert (finished.version, sorted(finished.aliases)) == ("v0", ["best", "latest"])
     assert content(finished, tmp_path / "out") == {"a": b"a"}
+    said = "artfs: parts: nothing was contributed under the distributed_id 'g'"
+    assert said in capsys.readouterr().err
+    upsert({"b": b"b"})
+    finish()
+    assert said not in capsys.readouterr().err
 
 
 def test_content_that_is_a_version_already_is_reused_with_a_notice(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,13 +41,24 @@ def test_an_unchanged_file_keeps_the_entry_of_the_version_before(repository: Rep
     assert repository.manifest(two).get("shared.txt") == repository.manifest(one).get("shared.txt")
 
 
-def test_links_and_the_executable_bit_are_content(repository: Repository) -> None:
+def test_links_are_content_and_the_executable_bit_is_what_any_writer_says(repository: Repository) -> None:
     make_runs(repository)
-    for run_id, executable in (("first", True), ("second", False)):
+    for run_id, executable in (("first", False), ("second", True)):
         ingest = begin_ingest(repository, "tester")
         entries = [ingest.add_bytes(b"run", "run.sh", executable=executable), symlink_entry("link", "run.sh", 0)]
         contribute(repository, ingest, entries, CommitRequest(ARTIFACT, "dataset", run_id=run_id), TOGETHER)
-    with pytest.raises(ContributionsDiffer, match=r"'run.sh' has one content from first and another from second;"):
+    finished = repository.manifest(finish(repository).version).get("run.sh")
+    assert finished is not None
+    assert finished.executable
+    for run_id in ("first", "second"):
+        contribute(
+            repository,
+            begin_ingest(repository, "tester"),
+            [symlink_entry("link", run_id, 0)],
+            CommitRequest(ARTIFACT, "dataset", run_id=run_id),
+            TOGETHER,
+        )
+    with pytest.raises(ContributionsDiffer, match=r"'link' has one content from first and another from second;"):
         finish(repository)
 
 
