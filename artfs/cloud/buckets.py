@@ -7,7 +7,10 @@ Keys are taken as they are: `//`, `..` and whatever else a key may hold. Nothing
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
+
+#: Bytes as they came: a view where a copy would be for nothing.
+Piece: TypeAlias = bytes | memoryview
 
 
 class ObjectFacts(NamedTuple):
@@ -52,7 +55,7 @@ class BucketClient(Protocol):
 
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
-    ) -> tuple[ObjectFacts, bytes]:
+    ) -> tuple[ObjectFacts, Piece]:
         """Bytes `offset` to `offset + length`, fewer only where the object ends, and the facts of the object they are from.
 
         One request, unless nothing lies there: then the facts are asked for. Raises NotFound, and PreconditionFailed when the

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
-from artfs.cloud.buckets import ObjectFacts
+from artfs.cloud.buckets import ObjectFacts, Piece
 from artfs.cloud.failures import denied, no_object, unavailable
 from artfs.cloud.gcs_failures import WHERE_CREDENTIALS_ARE, explained
 from artfs.cloud.gcs_session import GcsSession
@@ -45,7 +45,7 @@ class GcsClient:
 
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
-    ) -> tuple[ObjectFacts, bytes]:
+    ) -> tuple[ObjectFacts, Piece]:
         session = self._session.get()
         at = ReadAt("gs", bucket, key, version_id, if_match, session.endpoint)
         found = self._read(session, at, offset, length) if length > 0 else None
@@ -55,7 +55,7 @@ class GcsClient:
         self._session.close()
 
     @staticmethod
-    def _read(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
+    def _read(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, Piece] | None:
         by_sdk = partial(_read_by_sdk, session, at, offset, length)
         if not expresses(at.key) or not is_usable():
             return _asked(session, at.uri, by_sdk)
@@ -93,7 +93,7 @@ def _page(session: GcsSession, bucket: str, prefix: str, token: str | None) -> t
     return found, listed.next_page_token
 
 
-def _read_by_sdk(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
+def _read_by_sdk(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, Piece] | None:
     """Two requests: unlike obstore, the SDK does not tell whose bytes it has read, so that the generation has to be known
     before."""
     from google.api_core.exceptions import RequestRangeNotSatisfiable

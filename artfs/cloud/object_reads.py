@@ -11,7 +11,7 @@ import re
 import time
 from typing import Any, NamedTuple
 
-from artfs.cloud.buckets import ObjectFacts, PreconditionFailed
+from artfs.cloud.buckets import ObjectFacts, Piece, PreconditionFailed
 from artfs.cloud.failures import NOT_SECURE, first_line, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
 from artfs.cloud.retry import TryAgain
 from artfs.errors import ArtfsError
@@ -72,7 +72,7 @@ def is_usable() -> bool:
     return not _process or _process[0] == os.getpid()
 
 
-def read_range(store: Any, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
+def read_range(store: Any, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, Piece] | None:
     """The bytes and the facts that came with them; None where nothing lies at `offset`.
 
     Raises NotFound, PreconditionFailed, Refused, Elsewhere, NotTrusted, and, after obstore has tried again, Overloaded and
@@ -91,7 +91,8 @@ def read_range(store: Any, at: ReadAt, offset: int, length: int) -> tuple[Object
     try:
         result = obstore.get(store, at.key, options=options)
         meta = result.meta
-        data = bytes(result.bytes())
+        # Not copied: whoever keeps bytes cuts them anyway.
+        data = memoryview(result.bytes())
     except Exception as error:
         status, text = _status_of(error), str(error)
         if status == 416:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from artfs.cloud.buckets import ObjectFacts
+from artfs.cloud.buckets import ObjectFacts, Piece
 from artfs.cloud.failures import denied, unavailable
 from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
 from artfs.cloud.process_session import ProcessSession
@@ -56,7 +56,7 @@ class S3Client:
 
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
-    ) -> tuple[ObjectFacts, bytes]:
+    ) -> tuple[ObjectFacts, Piece]:
         session = self._session.get()
         at = ReadAt("s3", bucket, key, version_id, if_match, session.endpoint)
         found = self._read(session, at, offset, length) if length > 0 else None
@@ -65,7 +65,7 @@ class S3Client:
     def close(self) -> None:
         self._session.close()
 
-    def _read(self, session: S3Session, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
+    def _read(self, session: S3Session, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, Piece] | None:
         if not expresses(at.key) or not _is_plain(at.bucket) or at.bucket in self._beyond_obstore or not is_usable():
             return _read_by_sdk(session, at, offset, length)
         _asked(session, at.uri, session.check_credentials)
@@ -145,7 +145,7 @@ def _page_of_objects(session: S3Session, bucket: str, prefix: str, token: _Token
     return found, {"ContinuationToken": answer["NextContinuationToken"]} if answer.get("IsTruncated") else None
 
 
-def _read_by_sdk(session: S3Session, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, bytes] | None:
+def _read_by_sdk(session: S3Session, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, Piece] | None:
     asked = {"Bucket": at.bucket, "Key": at.key, "Range": f"bytes={offset}-{offset + length - 1}"}
     asked |= {"VersionId": at.version_id} if at.version_id else {}
     asked |= {"IfMatch": at.if_match} if at.if_match else {}
@@ -154,7 +154,7 @@ def _read_by_sdk(session: S3Session, at: ReadAt, offset: int, length: int) -> tu
 
 def _get_object(
     session: S3Session, at: ReadAt, asked: dict[str, str], offset: int, length: int
-) -> tuple[ObjectFacts, bytes] | None:
+) -> tuple[ObjectFacts, Piece] | None:
     from botocore.exceptions import ClientError
 
     try:

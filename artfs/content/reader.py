@@ -20,6 +20,7 @@ from artfs.content.reference_fetches import FetchCounts
 from artfs.content.reference_reader import ReferenceReader
 from artfs.errors import IntegrityError, InternalError, StoreFull
 from artfs.model.entry import ChunkRef, Content, Entry, Kind
+from artfs.references.protocol import Piece
 
 #: Ranges of `iter_bytes` that are fetched while the one before them is used.
 _PIECES_AHEAD = 4
@@ -42,7 +43,7 @@ class ChunkSource(Protocol):
 class ByteSink(Protocol):
     """What bytes can be copied to: a file open for writing, or whatever else takes them in order."""
 
-    def write(self, data: bytes, /) -> object:
+    def write(self, data: Piece, /) -> object:
         """Take all of `data`."""
         ...
 
@@ -94,7 +95,7 @@ class ContentReader:
     def iter_bytes(self, entry: Entry, size: int = 1 << 20) -> Iterator[bytes]:
         """The whole file in pieces of about `size` bytes (of a reference: any), those to come being fetched meanwhile."""
         if entry.kind is Kind.REFERENCE:
-            yield from self._reference_reader(entry).iter_bytes(entry)
+            yield from map(bytes, self._reference_reader(entry).iter_bytes(entry))  # bytes are themselves, views are copied
             return
         for chunks in self._iter_pieces(entry, size):
             yield chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -127,7 +128,7 @@ class ContentReader:
             raise InternalError(f"{entry.path!r} is a {entry.kind.name.lower()}: it has no bytes to read here")
         return self._references
 
-    def _iter_to_copy(self, entry: Entry, *, is_scratch: bool) -> Iterator[list[bytes]]:
+    def _iter_to_copy(self, entry: Entry, *, is_scratch: bool) -> Iterator[Sequence[Piece]]:
         if entry.kind is not Kind.REFERENCE:
             return self._iter_pieces(entry, 1 << 20)
         return ([piece] for piece in self._reference_reader(entry).iter_bytes(entry, is_scratch=is_scratch))
@@ -190,7 +191,7 @@ def _group(located: Iterator[Located], size: int) -> Iterator[list[ChunkRef]]:
         yield group
 
 
-def _write_all(descriptor: int, chunks: Sequence[bytes], entry: Entry) -> None:
+def _write_all(descriptor: int, chunks: Sequence[Piece], entry: Entry) -> None:
     total = sum(map(len, chunks))
     written = os.writev(descriptor, chunks)
     if written < total:  # a signal, or a disk that is about to be full: the next write will tell

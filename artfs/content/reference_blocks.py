@@ -23,7 +23,7 @@ from artfs.content.reference_fetches import (
 from artfs.content.reference_pins import Pinned
 from artfs.content.spools import Spools
 from artfs.model.digest import Digest
-from artfs.references.protocol import Fetched
+from artfs.references.protocol import Fetched, Piece
 
 #: Kept and asked for in units of this.
 BLOCK = 64 << 10
@@ -69,7 +69,7 @@ class ReferenceBlocks:
             keys = self._keys(pinned, size, offset, end)
             self._shared.get(dict.fromkeys(keys), partial(self._fetch, pinned, size))
 
-    def put_whole(self, pinned: Pinned, pieces: Iterable[bytes]) -> None:
+    def put_whole(self, pinned: Pinned, pieces: Iterable[Piece]) -> None:
         """Keep a small content that has come as a whole."""
         blocks = _blocks(pinned, 0, pieces)
         self._shared.get(dict.fromkeys(blocks), lambda _: blocks)
@@ -106,7 +106,7 @@ class ReferenceBlocks:
         return _blocks(pinned, start, pieces)
 
     def _from_whole(
-        self, pinned: Pinned, size: int, wanted: tuple[int, int], answer: Fetched, pieces: list[bytes]
+        self, pinned: Pinned, size: int, wanted: tuple[int, int], answer: Fetched, pieces: list[Piece]
     ) -> dict[_Key, bytes]:
         if answer.start != 0:
             raise sent_something_else(pinned)
@@ -120,7 +120,7 @@ class ReferenceBlocks:
         return _blocks(pinned, 0, pieces)
 
 
-def _blocks(pinned: Pinned, start: int, pieces: Iterable[bytes]) -> dict[_Key, bytes]:
+def _blocks(pinned: Pinned, start: int, pieces: Iterable[Piece]) -> dict[_Key, bytes]:
     return {(pinned.key, number): block for number, block in enumerate(cut(pieces, BLOCK), start // BLOCK)}
 
 

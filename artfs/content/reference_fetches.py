@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from artfs.content.reference_pins import Pinned
 from artfs.errors import IntegrityError, ReferenceUnavailable
 from artfs.references.changed import reference_changed
-from artfs.references.protocol import Fetched
+from artfs.references.protocol import Fetched, Piece
 from artfs.references.references import References
 
 
@@ -53,7 +53,7 @@ class ReferenceFetches:
         with self._lock:
             return FetchCounts(self._requests, self._bytes)
 
-    def _counted(self, fetched: Fetched) -> Iterator[bytes]:
+    def _counted(self, fetched: Fetched) -> Iterator[Piece]:
         try:
             for piece in fetched.pieces:
                 with self._lock:
@@ -70,12 +70,12 @@ def close_pieces(fetched: Fetched) -> None:
         close()
 
 
-def take(pieces: Iterator[bytes], most: int) -> tuple[list[bytes], int]:
+def take(pieces: Iterator[Piece], most: int) -> tuple[list[Piece], int]:
     """The pieces and how many bytes they are: all there are, or the first ones that are more than `most` together.
 
     So that a home which finds out at the end that the content is another one has come to say so when there are no more than `most`.
     """
-    taken: list[bytes] = []
+    taken: list[Piece] = []
     total = 0
     for piece in pieces:
         taken.append(piece)
@@ -85,7 +85,7 @@ def take(pieces: Iterator[bytes], most: int) -> tuple[list[bytes], int]:
     return taken, total
 
 
-def cut(pieces: Iterable[bytes], length: int) -> Iterator[bytes]:
+def cut(pieces: Iterable[Piece], length: int) -> Iterator[bytes]:
     """The same bytes in pieces of `length`, the last one shorter."""
     parts: list[memoryview] = []
     missing = length

@@ -21,6 +21,7 @@ from artfs.content.reference_pins import Pinned, ReferencePins
 from artfs.content.reference_stream import ReferenceStreams
 from artfs.content.spools import Spools
 from artfs.model.entry import Entry
+from artfs.references.protocol import Piece
 from artfs.references.references import References
 
 #: The kernel's own read-ahead makes nearly 3 MiB of the first one that a program reads: who wants no more shall not pay for more.
@@ -70,7 +71,7 @@ class ReferenceReader:
             self._prefetch.note(pinned.key, offset, end - offset, size, partial(self._blocks.bring, pinned, size))
         return self._blocks.read(pinned, size, offset, end)
 
-    def iter_bytes(self, entry: Entry, *, is_scratch: bool = False) -> Iterator[bytes]:
+    def iter_bytes(self, entry: Entry, *, is_scratch: bool = False) -> Iterator[Piece]:
         """The whole content in pieces of any length; for `is_scratch` see `ReferenceStreams.iter_bytes`."""
         pinned, size = self._sized(entry, self._pins.refresh(entry))
         return self._streams.iter_bytes(pinned, size, is_scratch=is_scratch)

@@ -24,6 +24,7 @@ from artfs.content.spools import Spools
 from artfs.content.workers import Workers
 from artfs.errors import TimedOut, TransientError
 from artfs.references.changed import recorded_digest
+from artfs.references.protocol import Piece
 
 _FIRST = 1 << 20
 _LARGEST = 8 << 20
@@ -53,12 +54,12 @@ class _Pace:
 class _Ahead:
     """A range under way ahead of its turn, up to `end`. `let_go` gives back the room that it takes."""
 
-    def __init__(self, end: int, future: Future[tuple[list[bytes], float]], let_go: Callable[[], None]) -> None:
+    def __init__(self, end: int, future: Future[tuple[list[Piece], float]], let_go: Callable[[], None]) -> None:
         self.end = end
         self._future = future
         self._let_go = let_go
 
-    def take(self, pinned: Pinned, pace: _Pace) -> list[bytes] | None:
+    def take(self, pinned: Pinned, pace: _Pace) -> list[Piece] | None:
         """The bytes, when they have come; None where they did not come in time and are to be asked for again."""
         try:
             pieces, took_s = self._future.result(PATIENCE_S)
@@ -92,7 +93,7 @@ class ReferenceStreams:
         self._workers = Workers(_MOST_AHEAD, "artfs-stream")
         self._is_closed = False
 
-    def iter_bytes(self, pinned: Pinned, size: int, *, is_scratch: bool = False) -> Iterator[bytes]:
+    def iter_bytes(self, pinned: Pinned, size: int, *, is_scratch: bool = False) -> Iterator[Piece]:
         """The content in pieces of any length.
 
         With `is_scratch` the pieces go to where they are thrown away when an error follows: then even those are passed on at once
@@ -118,7 +119,7 @@ class ReferenceStreams:
         self._is_closed = True
         self._workers.close(wait=False)
 
-    def _iter_first(self, pinned: Pinned, size: int, stop: int, *, is_scratch: bool) -> Generator[bytes, None, bool]:
+    def _iter_first(self, pinned: Pinned, size: int, stop: int, *, is_scratch: bool) -> Generator[Piece, None, bool]:
         """Pass on the bytes up to `stop`, or the whole where the home gives nothing else; true if it was the whole."""
         if is_scratch or recorded_digest(pinned.reference) is None:
             return (yield from self._iter_range(pinned, size, 0, stop)) == size
@@ -134,7 +135,7 @@ class ReferenceStreams:
         yield from pieces if spool is None else spool.iter_bytes()
         return spool is not None or stop == size
 
-    def _iter_range(self, pinned: Pinned, size: int, start: int, stop: int) -> Generator[bytes, None, int]:
+    def _iter_range(self, pinned: Pinned, size: int, start: int, stop: int) -> Generator[Piece, None, int]:
         """Pass on the bytes as they come, going on where a connection breaks off; where they end.
 
         That is `stop`, or `size` where the home has given the whole.
@@ -164,7 +165,7 @@ class ReferenceStreams:
                 raise wrong_size(pinned, position)
             return position
 
-    def _iter_ranges(self, pinned: Pinned, size: int, start: int, pace: _Pace) -> Iterator[bytes]:
+    def _iter_ranges(self, pinned: Pinned, size: int, start: int, pace: _Pace) -> Iterator[Piece]:
         ahead: deque[_Ahead] = deque()
         try:
             while start < size:
@@ -205,7 +206,7 @@ class ReferenceStreams:
             let_go()
             raise
 
-    def _fetch(self, pinned: Pinned, start: int, end: int) -> tuple[list[bytes], float]:
+    def _fetch(self, pinned: Pinned, start: int, end: int) -> tuple[list[Piece], float]:
         begun_s = time.monotonic()
         answer = self._fetches.ask(pinned, start, end - start)
         try:
@@ -221,7 +222,7 @@ class ReferenceStreams:
         return pieces, time.monotonic() - begun_s
 
 
-def _without(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
+def _without(pieces: Iterator[Piece], count: int) -> Iterator[Piece]:
     """What comes after the first `count` bytes."""
     for piece in pieces:
         if count < len(piece):

@@ -21,6 +21,7 @@ from pathlib import Path
 from artfs.chunks.shared_fetches import PATIENCE_S
 from artfs.errors import ArtfsError, InternalError, ReferenceUnavailable, StoreFull, TimedOut
 from artfs.objectstore.open_files import OpenFile
+from artfs.references.protocol import Piece
 
 #: The filler stops when it is so far ahead of what anybody has asked for.
 _AHEAD = 16 << 20
@@ -67,7 +68,7 @@ class Spool:
         with self._changed:
             return self._error is not None
 
-    def fill(self, pieces: Iterator[bytes]) -> None:
+    def fill(self, pieces: Iterator[Piece]) -> None:
         """Take in all `pieces`. Never raises: readers are told."""
         error: ArtfsError | None = None
         try:
@@ -149,7 +150,7 @@ class Spool:
                 self._changed.wait(self._abandoned_s)
             return False
 
-    def _append(self, piece: bytes) -> None:
+    def _append(self, piece: Piece) -> None:
         view, offset = memoryview(piece), self._arrived
         while view:
             written = os.pwrite(self._file.descriptor, view, offset)

@@ -21,7 +21,7 @@ from artfs.content.spool import Spool
 from artfs.errors import TimedOut
 from artfs.model.digest import Digest
 from artfs.references.changed import recorded_digest
-from artfs.references.protocol import Fetched
+from artfs.references.protocol import Fetched, Piece
 
 #: Complete ones that are kept beside the latest, and their bytes.
 _MOST_KEPT = 4
@@ -53,7 +53,7 @@ class Spools:
             self._spools.move_to_end(key)
             return spool
 
-    def fill(self, pinned: Pinned, answer: Fetched, taken: Sequence[bytes]) -> Spool:
+    def fill(self, pinned: Pinned, answer: Fetched, taken: Sequence[Piece]) -> Spool:
         """Take over an answer that brings the whole, of which `taken` has been read. One that is being filled already goes on."""
         found = self.get(pinned.key)
         if found is not None:
@@ -110,7 +110,7 @@ class Spools:
                 if kept > _MOST_KEPT or size > _KEPT_SIZE:
                     del self._spools[key]
 
-    def _fill(self, key: Digest, spool: Spool, pieces: Iterator[bytes], answer: Fetched) -> None:
+    def _fill(self, key: Digest, spool: Spool, pieces: Iterator[Piece], answer: Fetched) -> None:
         try:
             spool.fill(pieces)
         finally:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from artfs.cloud.buckets import BucketClient, ObjectFacts, PreconditionFailed
+from artfs.cloud.buckets import BucketClient, ObjectFacts, Piece, PreconditionFailed
 from artfs.errors import ArtfsError, NotFound, ReferenceUnavailable, TransientError, UserError
 from artfs.model.entry import Reference
 from artfs.references.changed import is_recorded, is_same, is_weak, reference_changed
@@ -100,7 +100,7 @@ class BucketHome:
             etag = recorded.etag
         return Reference(recorded.uri, etag, facts.version_id, facts.size)
 
-    def _pieces(self, pinned: _Pinned, offset: int, length: int, first: bytes) -> Iterator[bytes]:
+    def _pieces(self, pinned: _Pinned, offset: int, length: int, first: Piece) -> Iterator[Piece]:
         yield first
         end = offset + length
         if pinned.reference.size is not None:
@@ -111,7 +111,7 @@ class BucketHome:
             yield piece
             offset += len(piece)
 
-    def _read(self, pinned: _Pinned, offset: int, length: int) -> tuple[Reference, bytes]:
+    def _read(self, pinned: _Pinned, offset: int, length: int) -> tuple[Reference, Piece]:
         """Bytes of the content that was recorded, and of no other (I9), and what identifies it."""
         with _translated():
             try:
@@ -125,7 +125,7 @@ class BucketHome:
             raise reference_changed(pinned.reference, found)
         return found, data
 
-    def _get(self, pinned: _Pinned, offset: int, length: int) -> tuple[ObjectFacts, bytes]:
+    def _get(self, pinned: _Pinned, offset: int, length: int) -> tuple[ObjectFacts, Piece]:
         client, (_, bucket, key, _) = self._client, pinned.uri
         if pinned.reference.size is not None and offset >= pinned.reference.size:
             return client.head(bucket, key, pinned.version_id), b""

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from artfs.cloud.buckets import Piece
 from artfs.model.entry import Reference
+
+__all__ = ["Fetched", "Found", "Home", "Piece"]
 
 
 class Found(NamedTuple):
@@ -32,7 +35,7 @@ class Fetched:
 
     start: int
     size: int | None
-    pieces: Iterator[bytes]
+    pieces: Iterator[Piece]
 
 
 class Home(Protocol):

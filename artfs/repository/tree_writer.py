@@ -23,6 +23,7 @@ from artfs.content.reader import ByteSink
 from artfs.content.workers import Workers
 from artfs.errors import AccessDenied, IntegrityError, NotFound, NotInstalled, ReferenceChanged, TimedOut, UserError
 from artfs.model.entry import Entry, Kind
+from artfs.references.protocol import Piece
 from artfs.repository.compare import why_not_right
 from artfs.repository.compare_references import is_downloaded
 from artfs.repository.local_tree import LocalTree, explained, put_in_place
@@ -162,7 +163,7 @@ class _Interruptible(ByteSink):
         self._writer = writer
         self._file = file
 
-    def write(self, data: bytes, /) -> None:
+    def write(self, data: Piece, /) -> None:
         self._writer.check_stopped()
         self._file.write(data)
 

@@ -9,6 +9,7 @@ import pytest
 
 from artfs.errors import AccessDenied, ReferenceChanged, UserError
 from artfs.model.entry import Reference
+from artfs.references.protocol import Piece
 from artfs.references.references import References
 from tests.contract.references.homes import only_reference, read
 from tests.contract.references.web import DATA, sentence
@@ -84,7 +85,7 @@ def test_the_end_of_content_with_another_digest_never_comes(web: References, fau
     url = faulty_http.serve("/a.bin", content(data, None))
     reference = only_reference(web, url)
     faulty_http.serve("/a.bin", content(data[:-1] + b"x", None))
-    came: list[bytes] = []
+    came: list[Piece] = []
     with pytest.raises(ReferenceChanged) as caught:
         came.extend(web.fetch(reference, 0, 10).pieces)
     assert sum(map(len, came)) < len(data)
