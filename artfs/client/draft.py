@@ -64,7 +64,7 @@ class Draft:
         """Raise ReadOnly if the artifact was logged or used already."""
         if self._frozen:
             raise ReadOnly(
-                f"the artifact {self.name!r} was logged or used, so its content is final: build a new Artifact to change it"
+                f"the artifact {self.name!r} was logged, used or contributed, so its content is final: build a new one to change it"
             )
 
     def add_file(self, source: Path, path: str, config: Config, *, overwrite: bool) -> Entry:

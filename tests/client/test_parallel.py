@@ -271,7 +271,7 @@ def test_a_contribution_is_final_and_no_version() -> None:
     part = upsert({"a": b"a"})
     assert (part.name, part.state, part.is_draft(), part.file_count, part.size) == ("parts", "CONTRIBUTED", True, 1, 1)
     assert "contributed, not finished" in repr(part)
-    with pytest.raises(errors.ReadOnly):
+    with pytest.raises(errors.ReadOnly, match="'parts' was logged, used or contributed, so its content is final"):
         part.add_file(__file__)
     uses: list[Any] = [lambda: part.version, part.wait, part.download, lambda: part.aliases, part.delete, part.used_by]
     for use in uses:

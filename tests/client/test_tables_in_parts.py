@@ -103,6 +103,18 @@ def test_a_folder_that_is_not_there_is_told_with_what_to_do() -> None:
                 assert isinstance(told.value, LookupError)
 
 
+def test_a_notebook_shows_what_is_wrong_with_the_parts() -> None:
+    missing = artfs.Artifact("results", type="table")
+    missing.add(PartitionedTable("parts"), "all")
+    damaged = make({"table_1": part(1)})
+    with damaged.new_file("parts/table_2.table.parquet", "wb") as file:
+        file.write(b"PAR1 but no table PAR1")
+    for artifact, said in ((missing, "has no folder &#x27;parts&#x27;"), (damaged, "parts/table_2.table.parquet")):
+        html = get(artifact)._repr_html_()
+        assert "PartitionedTable" in html
+        assert said in html
+
+
 def test_a_file_in_place_of_the_folder_is_told() -> None:
     artifact = artfs.Artifact("results", type="table")
     with artifact.new_file("parts") as file:

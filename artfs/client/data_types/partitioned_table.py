@@ -22,7 +22,7 @@ from artfs.client.data_types.frames import import_pandas
 from artfs.client.data_types.stored_table import StoredTable
 from artfs.client.data_types.table import Table
 from artfs.client.data_types.table_display import SHOWN_ROWS, format_columns, format_count, format_table_html
-from artfs.errors import IntegrityError, NotFound, UserError
+from artfs.errors import ArtfsError, IntegrityError, NotFound, UserError
 from artfs.model.entry import Entry, Kind
 from artfs.model.names import normalise_path
 
@@ -121,9 +121,12 @@ class PartitionedTable:
     def _repr_html_(self) -> str:
         if self._files is None:
             return f"<div>{escape(repr(self))}</div>"
-        notes = [f"{format_count(len(self.parts), 'part')} below {self._parts_path}"]
-        rows = (row for _, row in self.iterrows())
-        return format_table_html(self.columns, islice(rows, SHOWN_ROWS), len(self), notes)
+        try:
+            notes = [f"{format_count(len(self.parts), 'part')} below {self._parts_path}"]
+            rows = [row for _, row in islice(self.iterrows(), SHOWN_ROWS)]
+            return format_table_html(self.columns, rows, len(self), notes)
+        except ArtfsError as error:  # a notebook shows what is wrong, too
+            return f"<div>{escape(repr(self))}</div><div>{escape(str(error))}</div>"
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_files": None}  # the artifact stays behind when it goes to another process
