@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -95,27 +97,43 @@ def test_polars_reads_a_table_with_its_types(folder: Path) -> None:
     assert pl.scan_parquet(folder / "parts/*.parquet").select(pl.col("n").sum()).collect().item() == 22
 
 
+#: A process of its own: DuckDB lists at the end of one what it has not freed, in the midst of what the tests print.
+ASK_DUCKDB = """
+import duckdb, pickle, sys
+sys.stdout.buffer.write(pickle.dumps([duckdb.sql(query).fetchall() for query in sys.argv[1:]]))
+"""
+
+
+def ask_duckdb(*queries: str) -> list[list[tuple[Any, ...]]]:
+    """The rows of each answer."""
+    done = subprocess.run([sys.executable, "-c", ASK_DUCKDB, *queries], capture_output=True, check=True)
+    answers: list[list[tuple[Any, ...]]] = pickle.loads(done.stdout)
+    return answers
+
+
 def test_duckdb_reads_a_table_with_its_types(folder: Path) -> None:
-    with duckdb.connect() as database:
-        table = database.sql(f"select * from '{folder}/one.table.parquet'")
-        assert dict(zip(table.columns, map(str, table.types), strict=True)) | {"none": ""} == {
-            "bool": "BOOLEAN",
-            "int": "BIGINT",
-            "float": "DOUBLE",
-            "text": "VARCHAR",
-            "bytes": "BLOB",
-            "time": "TIMESTAMP",
-            "instant": "TIMESTAMP WITH TIME ZONE",
-            "date": "DATE",
-            "decimal": "DECIMAL(3,2)",
-            "list": "BIGINT[]",
-            "dict": "STRUCT(a BIGINT)",
-            "mixed": "VARCHAR",
-            "none": "",
-        }
-        plain = "bool, int, float, text, bytes, time, date, decimal, list"
-        rows = database.sql(f"select {plain} from '{folder}/one.table.parquet'").fetchall()
-        assert [list(row) for row in rows] == [row[:6] + row[7:10] for row in ROWS]
-        micros = database.sql(f"select epoch_us(instant), dict.a from '{folder}/one.table.parquet'").fetchall()
-        assert micros[0] == (int(NOON.replace(tzinfo=UTC).timestamp() * 1_000_000), 1)
-        assert database.sql(f"select sum(n), count(*) from '{folder}/parts/*.parquet'").fetchall() == [(22, 4)]
+    one = f"'{folder}/one.table.parquet'"
+    described, plain, nested, parts = ask_duckdb(
+        f"describe select * from {one}",
+        f"select bool, int, float, text, bytes, time, date, decimal, list from {one}",
+        f"select epoch_us(instant), dict.a from {one}",
+        f"select sum(n), count(*) from '{folder}/parts/*.parquet'",
+    )
+    assert {name: kind for name, kind, *_ in described} | {"none": ""} == {
+        "bool": "BOOLEAN",
+        "int": "BIGINT",
+        "float": "DOUBLE",
+        "text": "VARCHAR",
+        "bytes": "BLOB",
+        "time": "TIMESTAMP",
+        "instant": "TIMESTAMP WITH TIME ZONE",
+        "date": "DATE",
+        "decimal": "DECIMAL(3,2)",
+        "list": "BIGINT[]",
+        "dict": "STRUCT(a BIGINT)",
+        "mixed": "VARCHAR",
+        "none": "",
+    }
+    assert [list(row) for row in plain] == [row[:6] + row[7:10] for row in ROWS]
+    assert nested[0] == (int(NOON.replace(tzinfo=UTC).timestamp() * 1_000_000), 1)
+    assert parts == [(22, 4)]
