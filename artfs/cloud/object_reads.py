@@ -62,6 +62,15 @@ class ReadAt(NamedTuple):
         return f"{self.scheme}://{self.bucket}/{self.key}"
 
 
+def use_few_threads() -> None:
+    """Let obstore serve its connections by a thread for every four processors, for the whole process; before its first read.
+
+    By default it has one for each processor, and a read wakes several of them. Seen here on two, 2 000 objects of 20 KiB through a
+    mount: 2.9 s of CPU by default, 2.1 s with one thread. Who has set the variable is right.
+    """
+    os.environ.setdefault("TOKIO_WORKER_THREADS", str(max(1, (os.cpu_count() or 1) // 4)))
+
+
 def expresses(key: str) -> bool:
     """True if obstore asks for exactly this key: it knows no empty segments, no `.` and `..`, and no control characters."""
     return not _CONTROL.search(key) and not any(segment in {"", ".", ".."} for segment in key.split("/"))

@@ -25,6 +25,7 @@ from typing import Any
 import pyfuse3
 import trio
 
+from artfs.cloud.object_reads import use_few_threads
 from artfs.config import Config
 from artfs.errors import AlreadyExists, ArtfsError, Busy, InternalError, NotFound
 from artfs.mount.connection import fuse_descriptors, has_ended
@@ -256,6 +257,7 @@ def main() -> int:
     os.chdir("/")
     _calm_collector()
     keep_freed_memory()
+    use_few_threads()
     if request.log is not None:
         set_up_log(request.log)
 

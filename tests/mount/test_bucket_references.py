@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,3 +125,11 @@ def test_a_body_that_ends_early_is_never_short_bytes(mounted: Mounted, bucket: B
     version = mounted.refer({f"{bucket.uri}/cut": None})
     bucket.proxy.cut(1000, times=1, method="GET", containing="cut")
     assert (version / "a").read_bytes() == LARGE
+
+
+def test_connections_take_a_thread_for_four_processors(mounted: Mounted, bucket: Bucket) -> None:
+    version = mounted.refer({f"{bucket.uri}/one.bin": None})
+    assert (version / "one.bin").read_bytes() == SMALL
+    pid = json.loads((mounted.mountpoint / ".artfs/status.json").read_text())["pid"]
+    names = [path.read_text().strip() for path in Path(f"/proc/{pid}/task").glob("*/comm")]
+    assert names.count("tokio-rt-worker") == max(1, (os.cpu_count() or 1) // 4)
