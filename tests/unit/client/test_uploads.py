@@ -72,7 +72,7 @@ def test_what_is_no_defect_leaves_no_traceback_in_the_log(error: BaseException, 
         raise error
 
     upload = Upload("interrupted")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="artfs.client.uploads"):
         upload.work(work)
     assert [(record.levelno, bool(record.exc_info)) for record in caplog.records] == [(logging.INFO, False)]
     with pytest.raises(type(error)):
