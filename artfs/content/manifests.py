@@ -85,10 +85,6 @@ class Manifest:
         """The entries of `pages[index]`."""
         return self._cache.get(self.pages[index])
 
-    def has_below(self, directory: str) -> bool:
-        """True if anything lies in `directory`."""
-        return next(self._iter_range(children(directory), keep=True), None) is not None
-
     def _iter_range(self, keys: KeyRange, *, keep: bool) -> Iterator[Entry]:
         start, end = keys
         first = max(bisect_right(self._firsts, start) - 1, 0)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from artfs.content.reference_reader import ReferenceReader
 from artfs.errors import NotFound, ReferenceUnavailable
 from artfs.model.digest import digest_of, format_digest
 from artfs.model.entry import Entry, Reference, reference_entry
@@ -17,6 +18,8 @@ from artfs.references.protocol import Fetched, Found
 from artfs.references.references import References
 from tests.unit.content.made_bytes import noise
 
+#: Makes a reader; `memory` and `patience_s` may be given.
+Opener = Callable[..., ReferenceReader]
 MTIME_NS = 1_600_000_000_123_456_789
 _PIECE = 256 << 10
 #: No multiple of any block, so that bytes of a wrong place are other bytes.

@@ -6,7 +6,6 @@ import os
 from datetime import UTC, datetime
 
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_entries
-from artfs.repository.delete import delete_version
 from artfs.repository.gc import KEPT_GRACE, KEPT_NEEDED, KEPT_UNFINISHED, collect_garbage
 from artfs.repository.repository import Repository
 from tests.fault.contributing import FIRST, OWN, SECOND, TOGETHER, make_runs, upsert
@@ -14,7 +13,7 @@ from tests.fault.versions import ARTIFACT, BEFORE, assert_gc_leaves_exactly_what
 
 
 def _delete(repository: Repository, selector: str) -> None:
-    delete_version(repository, resolve(repository, selector), delete_aliases=True)
+    repository.registry.versions.delete(resolve(repository, selector).id, delete_aliases=True)
 
 
 def test_gc_keeps_what_versions_need(repository: Repository) -> None:
