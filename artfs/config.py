@@ -1,15 +1,16 @@
 """Settings, read once: flag > environment > file > default.
 
-| setting    | environment      | default                                   |
-|------------|------------------|-------------------------------------------|
-| `entity`   | `ARTFS_ENTITY`   | the user's login name                     |
-| `project`  | `ARTFS_PROJECT`  | `default`                                 |
-| `registry` | `ARTFS_REGISTRY` | `sqlite:///DATA/registry.sqlite`          |
-| `objects`  | `ARTFS_OBJECTS`  | `file://DATA/objects`                     |
-| `run_id`   | `ARTFS_RUN_ID`   | none                                      |
-| `memory`   | `ARTFS_MEMORY`   | `256MiB`, bytes of decoded chunks to keep |
+| setting       | environment         | default                                                          |
+|---------------|---------------------|------------------------------------------------------------------|
+| `entity`      | `ARTFS_ENTITY`      | the user's login name                                            |
+| `project`     | `ARTFS_PROJECT`     | `default`                                                        |
+| `registry`    | `ARTFS_REGISTRY`    | `sqlite:///DATA/registry.sqlite`                                 |
+| `objects`     | `ARTFS_OBJECTS`     | `file://DATA/objects`                                            |
+| `run_id`      | `ARTFS_RUN_ID`      | none                                                             |
+| `memory`      | `ARTFS_MEMORY`      | `256MiB`, bytes of decoded chunks to keep in memory              |
+| `cache_limit` | `ARTFS_CACHE_LIMIT` | `10GiB`, bytes of remote chunks to keep on disk; `0` keeps none  |
 
-DATA is `$XDG_DATA_HOME/artfs`; memos are in `$XDG_CACHE_HOME/artfs`, staging and logs in `$XDG_STATE_HOME/artfs`, and the file is
+DATA is `$XDG_DATA_HOME/artfs`; memos and the cache of chunks are in `$XDG_CACHE_HOME/artfs`, staging and logs in `$XDG_STATE_HOME/artfs`, and the file is
 `$XDG_CONFIG_HOME/artfs/config.toml`. `ARTFS_HOME` puts all four into one folder instead.
 """
 
@@ -31,7 +32,8 @@ from artfs.model.names import check_entity, check_project
 
 DEFAULT_PROJECT = "default"
 DEFAULT_MEMORY = "256MiB"
-_SETTINGS = ("entity", "project", "registry", "objects", "run_id", "memory")
+DEFAULT_CACHE_LIMIT = "10GiB"
+_SETTINGS = ("entity", "project", "registry", "objects", "run_id", "memory", "cache_limit")
 _SIZE = re.compile(r"([0-9]+)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
 
 
@@ -45,6 +47,7 @@ class Config:
     objects: str
     run_id: str | None
     memory: int
+    cache_limit: int
     data_dir: Path
     cache_dir: Path
     state_dir: Path
@@ -66,6 +69,11 @@ class Config:
     @property
     def memo_dir(self) -> Path:
         return self.cache_dir / "memo"
+
+    @property
+    def chunk_cache_dir(self) -> Path:
+        """Where chunks of remote object stores are kept; shared by all processes of this user on this machine."""
+        return self.cache_dir / "chunks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,7 @@ def load_config(flags: Mapping[str, Any] | None = None, environ: Mapping[str, st
         objects=_checked("objects", said) or f"file://{data_dir}/objects",
         run_id=_checked("run_id", said),
         memory=parse_size(_checked("memory", said, _check_size) or DEFAULT_MEMORY),
+        cache_limit=parse_size(_checked("cache_limit", said, _check_size) or DEFAULT_CACHE_LIMIT),
         data_dir=data_dir,
         cache_dir=cache_dir,
         state_dir=state_dir,

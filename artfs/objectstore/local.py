@@ -55,6 +55,10 @@ class LocalStore:
         self._cleaned = False
         self._cleaning = threading.Lock()
 
+    @property
+    def is_remote(self) -> bool:
+        return False
+
     def put(self, key: str, data: Sequence[Buffer]) -> None:
         path = self._root / check_key(key)
         try:

@@ -20,6 +20,10 @@ class MemoryStore:
         self._objects: dict[str, tuple[bytes, float]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def is_remote(self) -> bool:
+        return False
+
     def put(self, key: str, data: Sequence[Buffer]) -> None:
         check_key(key)
         whole = b"".join(data)

@@ -29,6 +29,10 @@ class MeteredStore:
         with self._lock:
             return dict(self._counts)
 
+    @property
+    def is_remote(self) -> bool:
+        return self._inner.is_remote
+
     def put(self, key: str, data: Sequence[Buffer]) -> None:
         self._count("put")
         self._inner.put(key, data)

@@ -24,8 +24,14 @@ class ObjectStore(Protocol):
     Keys are relative `/`-separated text of `[a-z0-9._-]`. Objects never change: a key is put once, and a second `put` of it (a
     retry) carries the same bytes. All methods block and may be called from any thread.
 
-    Errors: NotFound for a key that is not there, StoreFull when there is no room, StoreUnavailable for what may pass.
+    Errors: NotFound for a key that is not there, StoreFull when there is no room, AccessDenied where the credentials do not allow
+    it, StoreUnavailable for what may pass, after it has been tried again as long as is worth it.
     """
+
+    @property
+    def is_remote(self) -> bool:
+        """True where a request costs a way through a network: then many are made at once, and what came is kept on a local disk."""
+        ...
 
     def put(self, key: str, data: Sequence[Buffer]) -> None:
         """Store the pieces of `data`, one after the other, as one object.

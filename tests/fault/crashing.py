@@ -51,6 +51,10 @@ class CrashingStore:
         self._inner = inner
         self._points = points
 
+    @property
+    def is_remote(self) -> bool:
+        return self._inner.is_remote
+
     def put(self, key: str, data: Sequence[Buffer]) -> None:
         self._points.reach("before put")
         self._inner.put(key, data)
