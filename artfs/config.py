@@ -10,8 +10,8 @@
 | `memory`      | `ARTFS_MEMORY`      | `256MiB`, bytes of decoded chunks to keep in memory              |
 | `cache_limit` | `ARTFS_CACHE_LIMIT` | `10GiB`, bytes of remote chunks to keep on disk; `0` keeps none  |
 
-DATA is `$XDG_DATA_HOME/artfs`; memos and the cache of chunks are in `$XDG_CACHE_HOME/artfs`, staging and logs in `$XDG_STATE_HOME/artfs`, and the file is
-`$XDG_CONFIG_HOME/artfs/config.toml`. `ARTFS_HOME` puts all four into one folder instead.
+DATA is `$XDG_DATA_HOME/artfs`; memos and the cache of chunks are in `$XDG_CACHE_HOME/artfs`, staging and logs in
+`$XDG_STATE_HOME/artfs`, and the file is `$XDG_CONFIG_HOME/artfs/config.toml`. `ARTFS_HOME` puts all four into one folder instead.
 """
 
 from __future__ import annotations
