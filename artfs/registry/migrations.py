@@ -7,6 +7,7 @@ wait for it.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, func, insert, inspect, select, text, update
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, func, insert, inspect, select, text, update
 from artfs.errors import ConfigNotValid
 from artfs.registry.database import Database
 from artfs.registry.dialects import now
-from artfs.registry.schema import metadata, schema_version
+from artfs.registry.schema import identity, metadata, schema_version
 
 Step = Callable[[Connection], None]
 
@@ -25,10 +26,16 @@ def _count_contributions(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE contributions ADD COLUMN {column} BIGINT NOT NULL DEFAULT 0"))
 
 
+def _serve_many_hosts(connection: Connection) -> None:
+    """Schema 3: a registry has an id of its own and knows its object store."""
+    identity.create(connection)
+    _draw_identity(connection)
+
+
 #: The number of the schema in `schema.py`.
-NEWEST = 2
+NEWEST = 3
 #: Step n makes schema n of schema n - 1. There is no step 1: schema 1 was the first.
-STEPS: Mapping[int, Step] = {2: _count_contributions}
+STEPS: Mapping[int, Step] = {2: _count_contributions, 3: _serve_many_hosts}
 
 #: Any number that no other program is likely to lock on the same server ("artfs" in hexadecimal).
 _MIGRATION_LOCK = 0x6172746673
@@ -49,6 +56,7 @@ def _migrate(connection: Connection, name: str, newest: int, steps: Mapping[int,
     if found is None:
         _refuse_foreign_tables(connection, name)
         metadata.create_all(connection, checkfirst=False)
+        _draw_identity(connection)
         connection.execute(insert(schema_version).values(singleton=1, version=newest, applied_at=now(connection)))
         return
     for number in range(found + 1, newest + 1):
@@ -61,6 +69,10 @@ def _found_version(connection: Connection) -> int | None:
     if not inspect(connection).has_table(schema_version.name):
         return None
     return connection.execute(select(schema_version.c.version)).scalar_one_or_none()
+
+
+def _draw_identity(connection: Connection) -> None:
+    connection.execute(insert(identity).values(singleton=1, registry_id=secrets.token_hex(16)))
 
 
 def _check(found: int | None, name: str, newest: int) -> int | None:

@@ -54,6 +54,18 @@ schema_version = Table(
     Column("applied_at", UtcTime, nullable=False),
 )
 
+# One row: which registry this is, and which object store it keeps its bytes in. Made with the registry; a second row never exists.
+identity = Table(
+    "identity",
+    metadata,
+    # Always 1: the key that keeps the row alone.
+    Column("singleton", Integer, CheckConstraint("singleton = 1"), primary_key=True, autoincrement=False),
+    # 32 hexadecimal digits, drawn at random when the registry was made. Never changes.
+    Column("registry_id", PlainText, nullable=False),
+    # The id that is in the mark of its object store (`repository.binding`); NULL until the first write. Set once.
+    Column("store_id", PlainText),
+)
+
 # One row: an entity (a user or a team), the border of deduplication. Made when it is first named, never deleted.
 entities = Table(
     "entities",

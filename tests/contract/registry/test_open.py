@@ -83,6 +83,7 @@ def test_a_registry_of_schema_1_becomes_one_of_the_newest(registry: Registry, re
     def make_older(connection: Connection) -> None:
         for column in ("size", "file_count"):
             connection.execute(text(f"ALTER TABLE contributions DROP COLUMN {column}"))
+        connection.execute(text("DROP TABLE identity"))
         connection.execute(text("UPDATE artfs_schema SET version = 1"))
 
     registry._database.write(make_older)
