@@ -12,6 +12,14 @@
 
 DATA is `$XDG_DATA_HOME/artfs`; memos and the cache of chunks are in `$XDG_CACHE_HOME/artfs`, staging and logs in
 `$XDG_STATE_HOME/artfs`, and the file is `$XDG_CONFIG_HOME/artfs/config.toml`. `ARTFS_HOME` puts all four into one folder instead.
+
+The file may also name **places**, other registries with their object stores that `artfs copy` copies to and from:
+
+    [places.shared]
+    registry = "postgresql://artfs@db.example.org/artfs"
+    objects = "s3://bucket/artfs"
+    entity = "team"        # these two only if names that say neither mean others there
+    project = "vision"
 """
 
 from __future__ import annotations
@@ -21,7 +29,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +42,20 @@ DEFAULT_PROJECT = "default"
 DEFAULT_MEMORY = "256MiB"
 DEFAULT_CACHE_LIMIT = "10GiB"
 _SETTINGS = ("entity", "project", "registry", "objects", "run_id", "memory", "cache_limit")
+_PLACES = "places"
+_SETTINGS_OF_A_PLACE = ("registry", "objects", "entity", "project")
+_PLACE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _SIZE = re.compile(r"([0-9]+)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A registry and its object store under a name; `entity` and `project` only where the place says them."""
+
+    registry: str
+    objects: str
+    entity: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +72,21 @@ class Config:
     data_dir: Path
     cache_dir: Path
     state_dir: Path
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+    def at(self, name: str) -> Config:
+        """The settings in force at the place of that name. Cache, memos and logs stay this user's. Raises ConfigNotValid."""
+        place = self.places.get(name)
+        if place is None:
+            known = f"the places there are: {', '.join(sorted(self.places))}" if self.places else "there are none so far"
+            raise ConfigNotValid(f"there is no place {name!r}: name it in a table [places.{name}] of config.toml; {known}")
+        return replace(
+            self,
+            registry=place.registry,
+            objects=place.objects,
+            entity=place.entity or self.entity,
+            project=place.project or self.project,
+        )
 
     @property
     def staging_dir(self) -> Path:
@@ -95,7 +131,10 @@ def load_config(flags: Mapping[str, Any] | None = None, environ: Mapping[str, st
     """Read the settings. `flags` are what the caller was told explicitly (None values are not said)."""
     environ = os.environ if environ is None else environ
     config_dir, data_dir, cache_dir, state_dir = _folders(environ)
-    said = _read_settings(config_dir / "config.toml", environ, flags or {})
+    path = config_dir / "config.toml"
+    written = _read_file(path)
+    places = written.pop(_PLACES, {})
+    said = _read_settings(written, path, environ, flags or {})
     return Config(
         entity=_checked("entity", said, check_entity) or check_entity(_login_name()),
         project=_checked("project", said, check_project) or DEFAULT_PROJECT,
@@ -107,6 +146,7 @@ def load_config(flags: Mapping[str, Any] | None = None, environ: Mapping[str, st
         data_dir=data_dir,
         cache_dir=cache_dir,
         state_dir=state_dir,
+        places=_read_places(places, path),
     )
 
 
@@ -135,9 +175,11 @@ def _folders(environ: Mapping[str, str]) -> tuple[Path, Path, Path, Path]:
     return dirs.user_config_path, dirs.user_data_path, dirs.user_cache_path, dirs.user_state_path
 
 
-def _read_settings(path: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> dict[str, _Said]:
-    """What was said, by setting: the strongest source of each."""
-    said = {name: _Said(value, f"in {path}") for name, value in _read_file(path).items()}
+def _read_settings(
+    written: Mapping[str, Any], path: Path, environ: Mapping[str, str], flags: Mapping[str, Any]
+) -> dict[str, _Said]:
+    """What was said, by setting: the strongest source of each. `written` is what the file at `path` says."""
+    said = {name: _Said(value, f"in {path}") for name, value in written.items()}
     if unknown := sorted(set(said) - set(_SETTINGS)):
         raise ConfigNotValid(f"unknown setting {unknown[0]!r} in {path}: the settings are {', '.join(_SETTINGS)}")
     for name in _SETTINGS:
@@ -147,6 +189,32 @@ def _read_settings(path: Path, environ: Mapping[str, str], flags: Mapping[str, A
         if flags.get(name) is not None:
             said[name] = _Said(flags[name], "that was given")
     return said
+
+
+def _read_places(tables: Any, path: Path) -> dict[str, Place]:
+    if not isinstance(tables, dict):
+        raise ConfigNotValid(f"{_PLACES} in {path} is no table: write [places.NAME] above the settings of a place")
+    return {name: _read_place(name, table, path) for name, table in tables.items()}
+
+
+def _read_place(name: str, table: Any, path: Path) -> Place:
+    if not _PLACE_NAME.fullmatch(name):
+        raise ConfigNotValid(f"{name!r} in {path} is not a valid name of a place: use the characters A-Z a-z 0-9 _ . -")
+    if not isinstance(table, dict):
+        raise ConfigNotValid(f"the place {name} in {path} is no table: write [places.{name}] above its settings")
+    if unknown := sorted(set(table) - set(_SETTINGS_OF_A_PLACE)):
+        settings = ", ".join(_SETTINGS_OF_A_PLACE)
+        raise ConfigNotValid(f"unknown setting {unknown[0]!r} of the place {name} in {path}: the settings are {settings}")
+    said = {f"places.{name}.{key}": _Said(value, f"in {path}") for key, value in table.items()}
+    registry, objects = _checked(f"places.{name}.registry", said), _checked(f"places.{name}.objects", said)
+    if registry is None or objects is None:
+        raise ConfigNotValid(f"the place {name} in {path} has no {'registry' if registry is None else 'objects'}: it needs both")
+    return Place(
+        registry=registry,
+        objects=objects,
+        entity=_checked(f"places.{name}.entity", said, check_entity),
+        project=_checked(f"places.{name}.project", said, check_project),
+    )
 
 
 def _checked(name: str, said: Mapping[str, _Said], check: Callable[[str], str] = str) -> str | None:

@@ -54,6 +54,45 @@ def test_what_is_wrong_in_the_file_is_told_with_its_place(home: Path, text: str,
         load_config({}, {"ARTFS_HOME": str(home)})
 
 
+SHARED = '[places.shared]\nregistry = "sqlite:////srv/registry"\nobjects = "file:///srv/objects"\n'
+
+
+def test_a_place_has_its_own_stores_and_leaves_what_it_does_not_say_as_it_is(home: Path) -> None:
+    write_file(home, f'entity = "me"\nproject = "mine"\n{SHARED}project = "ours"\n')
+    config = load_config({}, {"ARTFS_HOME": str(home)})
+    shared = config.at("shared")
+    assert (shared.registry, shared.objects) == ("sqlite:////srv/registry", "file:///srv/objects")
+    assert (shared.entity, shared.project) == ("me", "ours")
+    assert (shared.data_dir, shared.cache_dir, shared.state_dir) == (config.data_dir, config.cache_dir, config.state_dir)
+
+
+def test_a_place_that_nobody_has_named_is_told_with_those_there_are(home: Path) -> None:
+    write_file(home, SHARED)
+    with pytest.raises(ConfigNotValid, match=r"no place 'sahred': name it in a table \[places.sahred\] .* there are: shared"):
+        load_config({}, {"ARTFS_HOME": str(home)}).at("sahred")
+    with pytest.raises(ConfigNotValid, match="there are none"):
+        load_config({}, {"ARTFS_HOME": str(home / "elsewhere")}).at("shared")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("places = 3", "places in .*config.toml is no table"),
+        ("[places]\nshared = 3", "the place shared in .*config.toml is no table"),
+        ('[places."a b"]', "'a b' in .*config.toml is not a valid name of a place"),
+        (SHARED + "colour = 1", "unknown setting 'colour' of the place shared in .*config.toml"),
+        ('[places.x]\nregistry = "sqlite:///r"', "the place x in .*config.toml has no objects"),
+        ('[places.x]\nobjects = "file:///o"', "the place x in .*config.toml has no registry"),
+        (SHARED + 'entity = "a b"', "the setting places.shared.entity in .*config.toml cannot be used: 'a b'"),
+        (SHARED + "project = [1]", "the setting places.shared.project in .*config.toml cannot be used"),
+    ],
+)
+def test_what_is_wrong_with_a_place_is_told_with_its_setting(home: Path, text: str, told: str) -> None:
+    write_file(home, text)
+    with pytest.raises(ConfigNotValid, match=told):
+        load_config({}, {"ARTFS_HOME": str(home)})
+
+
 @pytest.mark.parametrize(("name", "value"), [("ENTITY", "a b"), ("PROJECT", "a/b"), ("MEMORY", "1X")])
 def test_a_variable_that_cannot_be_used_is_named(home: Path, name: str, value: str) -> None:
     with pytest.raises(ConfigNotValid, match=f"the setting {name.lower()} in the variable ARTFS_{name} cannot be used: '{value}'"):
