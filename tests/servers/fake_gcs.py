@@ -1,6 +1,7 @@
-"""A Google Cloud Storage API server for tests: fake-gcs-server, in memory, on a free port of 127.0.0.1.
+"""A Google Cloud Storage API server for tests: fake-gcs-server, on a free port of 127.0.0.1.
 
-What it does not do: refuse anybody, look at preconditions of a GET, list old generations.
+It keeps objects in memory, or in files where they shall survive `kill`. What it does not do: refuse anybody, look at preconditions
+of a GET, list old generations.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class FakeGcs:
         self.endpoint = f"http://127.0.0.1:{port}"
 
     @classmethod
-    def start(cls) -> FakeGcs:
+    def start(cls, *, in_files: bool = False) -> FakeGcs:
+        """Make a new server and wait until it answers. Fails, and never skips, when it is not installed."""
         program = Program("gcs")
         # The wheel's program may lie there without the right to be executed.
         executable = program.folder / "fake-gcs-server"
@@ -37,9 +39,10 @@ class FakeGcs:
         executable.chmod(0o755)
         (port,) = free_ports(1)
         server = cls(program, port)
+        backend = ("filesystem", "-filesystem-root", str(program.folder / "data")) if in_files else ("memory",)
         program.start(
             [
-                *(str(executable), "-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", str(port)),
+                *(str(executable), "-scheme", "http", "-backend", *backend, "-host", "127.0.0.1", "-port", str(port)),
                 *("-external-url", server.endpoint, "-public-host", f"127.0.0.1:{port}", "-log-level", "error"),
             ],
             lambda: status_of(f"{server.endpoint}/storage/v1/b?project={_PROJECT}") == 200,
@@ -48,6 +51,18 @@ class FakeGcs:
 
     def stop(self) -> None:
         self._program.stop()
+
+    @property
+    def is_running(self) -> bool:
+        return self._program.is_running
+
+    def kill(self) -> None:
+        """End it as a crash does. Main thread."""
+        self._program.kill()
+
+    def resume(self) -> None:
+        """Start it again, on the same port; with its data where it is `in_files`. Main thread."""
+        self._program.resume()
 
     @property
     def environ(self) -> dict[str, str]:

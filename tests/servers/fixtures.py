@@ -4,6 +4,9 @@
 
 `s3_proxy` and `gcs_proxy` are haproxies in front of the same servers, which note requests and let them go wrong; each test gets
 them with an empty list and no fault set. `many_objects` is a bucket of the S3 server that takes some seconds to fill.
+
+`mortal_s3`, `mortal_gcs` and `mortal_postgres` are servers that a test may kill and start again with their data, as nobody else
+uses them meanwhile; one that a test has left dead is started again for the next. `ceph_server` is a second opinion on S3.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.ceph import Ceph, why_not
 from tests.servers.fake_gcs import FakeGcs
 from tests.servers.faulty_http import FaultyHttp
 from tests.servers.haproxy import HaProxy
@@ -40,6 +44,57 @@ def gcs_server() -> Iterator[FakeGcs]:
     server = FakeGcs.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def ceph_server() -> Iterator[Ceph]:
+    if reason := why_not():
+        pytest.skip(reason)
+    server = Ceph.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _s3_to_kill() -> Iterator[SeaweedFs]:
+    server = SeaweedFs.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mortal_s3(_s3_to_kill: SeaweedFs) -> Iterator[SeaweedFs]:
+    yield _s3_to_kill
+    if not _s3_to_kill.is_running:
+        _s3_to_kill.resume()
+
+
+@pytest.fixture(scope="session")
+def _gcs_to_kill() -> Iterator[FakeGcs]:
+    server = FakeGcs.start(in_files=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mortal_gcs(_gcs_to_kill: FakeGcs) -> Iterator[FakeGcs]:
+    yield _gcs_to_kill
+    if not _gcs_to_kill.is_running:
+        _gcs_to_kill.resume()
+
+
+@pytest.fixture(scope="session")
+def _postgres_to_kill() -> Iterator[PostgresServer]:
+    server = PostgresServer.start(crash_safe=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mortal_postgres(_postgres_to_kill: PostgresServer) -> Iterator[PostgresServer]:
+    yield _postgres_to_kill
+    if not _postgres_to_kill.is_running:
+        _postgres_to_kill.resume()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,10 @@
 """A server program for tests: started in a folder of its own, waited for until it answers, ended with its folder.
 
-The kernel ends it when the test process dies and cannot. Programs are ended by SIGKILL: nothing they hold outlives the tests.
+The kernel ends it when the test process dies and cannot. Programs are ended by SIGKILL: nothing they hold outlives the tests. A
+server of several programs (Ceph) starts them one after the other in one folder.
+
+`kill` and `resume` are a crash and a restart with the data that it had. As the kernel ends a program with the thread that started
+it, both are for the main thread.
 """
 
 from __future__ import annotations
@@ -18,41 +22,62 @@ from pathlib import Path
 
 _START_TIMEOUT_S = 60
 
+Answers = Callable[[], bool]
+
 
 class Program:
-    """One server process. Its folder has a short path, as the paths of sockets are limited to some hundred bytes."""
+    """One server. Its folder has a short path, as the paths of sockets are limited to some hundred bytes."""
 
     def __init__(self, name: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"artfs-{name}-"))
         self._name = name
-        self._process: subprocess.Popen[bytes] | None = None
+        self._commands: list[tuple[Sequence[str], Answers]] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, command: Sequence[str], answers: Callable[[], bool]) -> None:
+    @property
+    def is_running(self) -> bool:
+        return bool(self._processes)
+
+    def start(self, command: Sequence[str], answers: Answers) -> None:
         """Start it and wait until `answers` is true. Fails, and never skips, when it cannot be started."""
+        self._commands.append((command, answers))
+        self._run(command, answers)
+
+    def kill(self) -> None:
+        """End it as a crash does. What it has on disk stays; connections are cut, and new ones refused."""
+        for process in reversed(self._processes):
+            process.kill()
+            process.wait()
+        self._processes.clear()
+
+    def resume(self) -> None:
+        """Start again what was started, after `kill`, and wait until it answers."""
+        for command, answers in self._commands:
+            self._run(command, answers)
+
+    def stop(self) -> None:
+        """End it and delete its folder."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, command: Sequence[str], answers: Answers) -> None:
         log = self.folder / "log"
         with log.open("ab") as output:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 ["setpriv", "--pdeathsig=KILL", *command],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 cwd=self.folder,
             )
+        self._processes.append(process)
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if process.poll() is not None or time.monotonic() > deadline:
                 told = log.read_text(errors="replace")[-4000:]
                 self.stop()
                 raise AssertionError(f"{self._name} did not start:\n{told}")
             time.sleep(0.02)
-
-    def stop(self) -> None:
-        """End it and delete its folder."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def free_ports(count: int) -> list[int]:

