@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, insert, inspect, select, text, update
 from artfs.errors import ConfigNotValid
 from artfs.registry.database import Database
 from artfs.registry.dialects import now
-from artfs.registry.schema import identity, metadata, schema_version
+from artfs.registry.schema import collected_packs, identity, metadata, schema_version
 
 Step = Callable[[Connection], None]
 
@@ -27,8 +27,10 @@ def _count_contributions(connection: Connection) -> None:
 
 
 def _serve_many_hosts(connection: Connection) -> None:
-    """Schema 3: a registry has an id of its own and knows its object store."""
+    """Schema 3: a registry has an id of its own and knows its object store, and remembers packs that are gone."""
     identity.create(connection)
+    connection.execute(text("ALTER TABLE collections ADD COLUMN changes BIGINT NOT NULL DEFAULT 0"))
+    collected_packs.create(connection)
     _draw_identity(connection)
 
 

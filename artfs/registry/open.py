@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -13,6 +14,7 @@ from artfs.registry.aliases import Aliases
 from artfs.registry.collections import Collections
 from artfs.registry.contributions import Contributions
 from artfs.registry.database import PATIENCE_S, Database
+from artfs.registry.dialects import now
 from artfs.registry.leases import Leases
 from artfs.registry.lineage import Lineage
 from artfs.registry.migrations import migrate
@@ -43,6 +45,10 @@ class Registry:
     leases: Leases
     contributions: Contributions
     _database: Database = field(repr=False)
+
+    def now(self) -> datetime:
+        """The time on the registry's clock: the one that all hosts agree on."""
+        return self._database.read(now)
 
     def close(self) -> None:
         """Close the connections. A later call opens new ones."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, LeaseId, PackId, lease_of_pack
@@ -15,6 +15,7 @@ from artfs.registry.database import Database
 from artfs.registry.dialects import now
 from artfs.registry.lease_rows import lock_active_lease
 from artfs.registry.pack_rows import IS_UNNEEDED, add_chunks, drop_chunks, drop_pending, insert_pack
+from artfs.registry.relocation import forget_packs, relocate_chunks
 from artfs.registry.schema import chunks, entities, packs, version_packs
 from artfs.registry.version_rows import BATCH
 
@@ -77,6 +78,13 @@ class Packs:
 
         return self._database.read(work) if digests else {}
 
+    def relocate(self, refs: Sequence[ChunkRef]) -> dict[Digest, ChunkRef]:
+        """Where chunks lie now whose packs are gone from the object store, by the digests of those that are found.
+
+        Only in other packs of the entity that the missing pack belongs or belonged to, so a digest tells nobody what others have.
+        """
+        return self._database.read(lambda connection: relocate_chunks(connection, refs)) if refs else {}
+
     def usable(self, ids: Iterable[PackId]) -> set[PackId]:
         """Those of the packs that are committed and not about to be deleted."""
         wanted = sorted(set(ids))
@@ -135,15 +143,9 @@ class Packs:
         return self._database.write(work)
 
     def forget(self, ids: Iterable[PackId]) -> None:
-        """Drop the rows of claimed packs whose objects are deleted."""
+        """Drop the rows of claimed packs whose objects are deleted. For a while it is remembered whose they were."""
         gone = sorted(set(ids))
-
-        def work(connection: Connection) -> None:
-            for start in range(0, len(gone), BATCH):
-                batch = gone[start : start + BATCH]
-                connection.execute(delete(packs).where(packs.c.pack.in_(batch), packs.c.state == "deleting"))
-
-        self._database.write(work)
+        self._database.write(lambda connection: forget_packs(connection, gone))
 
     def drop_uncommitted(self, lease: LeaseId) -> None:
         """Drop the rows of what a dead commit has stored."""

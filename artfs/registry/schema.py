@@ -104,6 +104,9 @@ collections = Table(
     # The number of the next new version: more than every number ever given here, deleted ones too (I2). Only grows.
     Column("next_number", BigInteger, CheckConstraint("next_number >= 0"), nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    # How many transactions may have changed it, its versions or aliases: what those who listen compare in SQLite (`announcements`).
+    # Stays 0 in PostgreSQL, which tells them itself.
+    Column("changes", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("project_id", "name"),
     sqlite_autoincrement=True,
 )
@@ -245,6 +248,20 @@ packs = Table(
     sqlite_autoincrement=True,
 )
 Index("packs_lease", packs.c.lease)
+
+# One row: a pack that gc has deleted not long ago. Readers may still hold references into it: the row says whose chunks they are,
+# so that they are told where the same content lies now, and nobody else's. Dropped after a month.
+collected_packs = Table(
+    "collected_packs",
+    metadata,
+    # The pack's id. It never comes back.
+    Column("pack", LargeBinary, primary_key=True),
+    # Whose content it was.
+    _refers_to("entities.id"),
+    # When its row in `packs` went.
+    Column("collected_at", UtcTime, nullable=False),
+)
+Index("collected_packs_time", collected_packs.c.collected_at)
 
 # One row: a committed version needs this pack: for file data, chunk lists, manifest pages or its root. What gc goes by (I4).
 # The rows of a version come with its row and go when it is deleted.

@@ -84,6 +84,7 @@ def test_a_registry_of_schema_1_becomes_one_of_the_newest(registry: Registry, re
         for column in ("size", "file_count"):
             connection.execute(text(f"ALTER TABLE contributions DROP COLUMN {column}"))
         connection.execute(text("DROP TABLE identity"))
+        connection.execute(text("DROP TABLE collected_packs"))
         connection.execute(text("UPDATE artfs_schema SET version = 1"))
 
     registry._database.write(make_older)

@@ -258,3 +258,56 @@ def test_commit_whose_packs_were_dropped_is_refused(registry: Registry, writer: 
     with pytest.raises(LeaseLost, match="commit it again"):
         registry.versions.commit(draft)
     assert registry.collections.find(BIKE) is None
+
+
+def collect(registry: Registry) -> None:
+    """Doom and delete whatever is not needed."""
+    registry.packs.doom_unneeded()
+    while claimed := registry.packs.claim_doomed(later(), 10):
+        registry.packs.forget(record.id for record in claimed)
+
+
+def test_chunks_of_a_deleted_pack_are_found_where_they_lie_now(registry: Registry, writer: Writer) -> None:
+    (gone,) = delete_version(writer, b"A")
+    there = registry.versions.needed_packs(writer.log(b"A").version.id)
+    lost = [chunk_ref(b"A", gone, 0), chunk_ref(b"B", gone, 1)]
+    assert {ref.pack for ref in registry.packs.relocate(lost).values()} == there, "also when the row is not gone yet"
+    collect(registry)
+    found = registry.packs.relocate(lost)
+    assert {digest: ref.pack for digest, ref in found.items()} == {A: next(iter(there))}
+    assert registry.packs.relocate([]) == {}
+
+
+def test_pack_that_stays_is_preferred_to_one_that_is_doomed(registry: Registry, writer: Writer) -> None:
+    (gone,) = delete_version(writer, b"A")
+    stays = registry.versions.needed_packs(writer.log(b"A").version.id)
+    registry.packs.relocate([chunk_ref(b"A", gone, 0)])
+    delete_version(writer, b"A" * 2)
+    lease = writer.open_lease()
+    doomed = writer.add_pack(lease, b"A")
+    registry.versions.delete(writer.log(b"C", lease=lease, needed_packs={doomed}).version.id, delete_aliases=True)
+    registry.packs.doom_unneeded()
+    assert {registry.packs.relocate([chunk_ref(b"A", gone, 0)])[A].pack} == stays
+
+
+def test_chunks_of_another_entity_are_not_told_of(registry: Registry, writer: Writer) -> None:
+    (gone,) = delete_version(writer, b"A")
+    collect(registry)
+    rival = Writer(registry, ArtifactName("rival", "demo", "bike"))
+    rival.log(b"A")
+    assert registry.packs.relocate([chunk_ref(b"A", gone, 0)]) == {}
+    assert registry.packs.relocate([chunk_ref(b"A", make_pack_id(LeaseId(b"never opened"), 0), 0)]) == {}
+
+
+def test_chunks_of_a_commit_under_way_are_not_told_of(registry: Registry, writer: Writer) -> None:
+    (gone,) = delete_version(writer, b"A")
+    collect(registry)
+    writer.add_pack(writer.open_lease(), b"A")
+    assert registry.packs.relocate([chunk_ref(b"A", gone, 0)]) == {}
+
+
+def test_the_registry_tells_its_time(registry: Registry) -> None:
+    first, second = registry.now(), registry.now()
+    assert first.utcoffset() == timedelta(0)
+    assert first <= second
+    assert abs(second - datetime.now(UTC)) < SOON
