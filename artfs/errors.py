@@ -18,6 +18,7 @@
     ├── NotLogged (AttributeError)         the artifact has no version yet
     ├── AccessDenied (PermissionError)     the credentials, or the lack of them, do not allow it
     ├── IntegrityError                     bytes are not what their digest says; never retried
+    │   ├── PackMissing                    a pack is not in the object store
     │   └── ReferenceChanged               what is at a URI is not what was recorded (I9)
     ├── TransientError                     may work when tried again
     │   ├── StoreUnavailable               the object store did not answer as it should
@@ -132,6 +133,10 @@ class AccessDenied(ArtfsError, PermissionError):
 
 class IntegrityError(ArtfsError):
     """Bytes are not what their digest says, or are no valid encoding (I3). Never retried."""
+
+
+class PackMissing(IntegrityError):
+    """A pack is not in the object store, and nobody knows where else its chunks lie."""
 
 
 class ReferenceChanged(IntegrityError):

@@ -26,7 +26,7 @@ import threading
 import zstandard
 from typing_extensions import Buffer
 
-from artfs.errors import IntegrityError
+from artfs.errors import IntegrityError, PackMissing
 from artfs.model.digest import digest_of
 from artfs.model.entry import ChunkRef, pack_key
 
@@ -93,5 +93,13 @@ def damaged(ref: ChunkRef, why: str) -> IntegrityError:
     """The error for a chunk that cannot be used; tells where it lies and what it should be."""
     return IntegrityError(
         f"chunk {ref.digest.hex()} at offset {ref.offset} of {pack_key(ref.pack)} is damaged: {why}; "
+        "run `artfs verify --read-data` to learn which versions need it"
+    )
+
+
+def missing(ref: ChunkRef) -> PackMissing:
+    """The error for a chunk whose pack is gone; tells where it should lie."""
+    return PackMissing(
+        f"chunk {ref.digest.hex()} at offset {ref.offset} of {pack_key(ref.pack)} cannot be read: the pack is not there; "
         "run `artfs verify --read-data` to learn which versions need it"
     )

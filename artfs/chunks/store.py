@@ -1,72 +1,90 @@
-"""Chunks by reference: from memory where they are, else from the packs, verified (I3).
+"""Chunks by reference: from memory where they are, from the cache on the local disk, else from the packs, verified (I3).
 
-Chunks that lie near each other in one pack are read with one request. A chunk that another thread is fetching is waited for, not
-fetched again (`shared_fetches`). All methods may be called from any thread.
+A chunk that another thread is fetching is waited for, not fetched again (`shared_fetches`). Where a pack is not there any more, its
+chunks may have been moved: the store asks once where they lie now. How packs are read is in `pack_reads`. All methods may be called
+from any thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from artfs.chunks.codec import damaged, decode_chunk
+from artfs.chunks.chunk_cache import ChunkCache
+from artfs.chunks.codec import damaged, missing
+from artfs.chunks.pack_reads import PackReads, ReadThreads
 from artfs.chunks.shared_fetches import SharedFetches
-from artfs.errors import IntegrityError, NotFound
 from artfs.model.digest import Digest
-from artfs.model.entry import ChunkRef, PackId, pack_key
+from artfs.model.entry import ChunkRef
 from artfs.objectstore.protocol import ObjectStore
 
-#: Bytes between two chunks that are read and thrown away rather than making two requests.
-_MAX_GAP = 64 << 10
-#: Most bytes of one request.
-_MAX_RUN = 8 << 20
+#: Where chunks lie now whose packs are gone. Those of which nobody knows are left out.
+Relocate = Callable[[Sequence[ChunkRef]], Mapping[Digest, ChunkRef]]
 
 
 class ChunkStore:
-    """Reads chunks from the packs in `objects`; `shared` keeps decoded ones in memory."""
+    """Reads chunks from the packs in `objects`.
 
-    def __init__(self, objects: ObjectStore, shared: SharedFetches) -> None:
-        self._objects = objects
+    `shared` keeps decoded ones in memory, `cache` keeps them on a local disk, `relocate` knows where they were moved to, and
+    `threads` make several requests of one call to a remote store at once.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        shared: SharedFetches,
+        cache: ChunkCache | None = None,
+        relocate: Relocate | None = None,
+        threads: ReadThreads | None = None,
+    ) -> None:
+        self._packs = PackReads(objects, threads)
         self._shared = shared
+        self._cache = cache
+        self._relocate = relocate
 
     def read(self, refs: Sequence[ChunkRef]) -> list[bytes]:
-        """The plain bytes of the chunks. IntegrityError tells pack, offset and digest of one that is damaged or missing."""
+        """The plain bytes of the chunks, kept in memory for the next one who asks.
+
+        IntegrityError tells pack, offset and digest of one that is damaged, PackMissing of one whose pack is nowhere.
+        """
         found = self._shared.get({ref.digest: ref for ref in reversed(refs)}, self._fetch)
         return [_checked(found[ref.digest], ref) for ref in refs]
 
-    def read_uncached(self, refs: Sequence[ChunkRef]) -> list[bytes]:
-        """Like `read`, but straight from the packs: for verifying, and for what will not be read again soon."""
-        found = self._read_packs({ref.digest: ref for ref in refs}.values())
+    def read_once(self, refs: Sequence[ChunkRef]) -> list[bytes]:
+        """Like `read`, but past the memory: for copying what will not be read again soon."""
+        found = self._fetch({ref.digest: ref for ref in refs})
         return [_checked(found[ref.digest], ref) for ref in refs]
+
+    def read_uncached(self, refs: Sequence[ChunkRef]) -> list[bytes]:
+        """Like `read`, but straight from the packs, and only from where they are said to be: for verifying."""
+        read = self._packs.read({ref.digest: ref for ref in refs}.values())
+        if read.missing:
+            raise missing(read.missing[0])
+        return [_checked(read.found[ref.digest], ref) for ref in refs]
 
     def peek(self, digest: Digest) -> bytes | None:
         """The plain bytes of a chunk if they are in memory."""
         return self._shared.peek(digest)
 
     def _fetch(self, own: dict[Digest, ChunkRef]) -> dict[Digest, bytes]:
-        return self._read_packs(own.values())
+        cache = self._cache
+        if cache is None:
+            return self._read_packs(list(own.values()))
+        found = cache.get(list(own.values()))
+        wanted = [ref for digest, ref in own.items() if digest not in found]
+        return found | self._read_packs(wanted) if wanted else found
 
-    def _read_packs(self, refs: Iterable[ChunkRef]) -> dict[Digest, bytes]:
-        chunks: dict[Digest, bytes] = {}
-        for run in _runs(refs):
-            self._read_run(run, chunks)
-        return chunks
-
-    def _read_run(self, run: list[ChunkRef], chunks: dict[Digest, bytes]) -> None:
-        first, last = run[0], run[-1]
-        start = first.offset
-        try:
-            stored = self._objects.read_range(pack_key(first.pack), start, last.offset + last.stored_size - start)
-        except NotFound as error:
-            raise damaged(first, "the pack is not there") from error
-        except IntegrityError as error:
-            if len(run) == 1:
-                raise damaged(first, str(error)) from error
-            for ref in run:  # the pack ends early: say which chunk is the first that is cut off
-                self._read_run([ref], chunks)
-            return
-        for ref in run:
-            begin = ref.offset - start
-            chunks[ref.digest] = decode_chunk(stored[begin : begin + ref.stored_size], ref)
+    def _read_packs(self, refs: Sequence[ChunkRef]) -> dict[Digest, bytes]:
+        keep = None if self._cache is None else self._cache.put
+        found, lost = self._packs.read(refs, keep)
+        if not lost:
+            return found
+        moved = {} if self._relocate is None else self._relocate(lost)
+        if unknown := [ref for ref in lost if ref.digest not in moved]:
+            raise missing(unknown[0])
+        again = self._packs.read([moved[ref.digest] for ref in lost], keep)
+        if again.missing:
+            raise missing(again.missing[0])
+        return found | again.found
 
 
 def _checked(data: bytes, ref: ChunkRef) -> bytes:
@@ -74,23 +92,3 @@ def _checked(data: bytes, ref: ChunkRef) -> bytes:
     if len(data) != ref.size:
         raise damaged(ref, f"{ref.size} bytes were expected, but the chunk of this digest has {len(data)}")
     return data
-
-
-def _place(ref: ChunkRef) -> tuple[PackId, int]:
-    return ref.pack, ref.offset
-
-
-def _runs(refs: Iterable[ChunkRef]) -> list[list[ChunkRef]]:
-    """The chunks grouped by what one request shall read."""
-    runs: list[list[ChunkRef]] = []
-    pack: PackId | None = None
-    start = end = 0
-    for ref in sorted(refs, key=_place):
-        stop = ref.offset + ref.stored_size
-        if ref.pack == pack and 0 <= ref.offset - end <= _MAX_GAP and stop - start <= _MAX_RUN:
-            runs[-1].append(ref)
-        else:
-            runs.append([ref])
-            pack, start = ref.pack, ref.offset
-        end = stop
-    return runs

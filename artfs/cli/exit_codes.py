@@ -48,6 +48,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     errors.NotLogged: USAGE,
     errors.AccessDenied: DENIED,
     errors.IntegrityError: INTEGRITY,
+    errors.PackMissing: INTEGRITY,
     errors.TransientError: TRANSIENT,
     errors.StoreFull: NO_SPACE,
     errors.InternalError: INTERNAL,

@@ -23,6 +23,7 @@ _ERRNO: dict[type[errors.ArtfsError], int] = {
     # Of the home of a reference, not of the file: that one may be read.
     errors.AccessDenied: errno.EIO,
     errors.IntegrityError: errno.EIO,
+    errors.PackMissing: errno.EIO,
     errors.TransientError: errno.EIO,
     errors.StoreFull: errno.ENOSPC,
     errors.InternalError: errno.EIO,
