@@ -154,3 +154,53 @@ class CommitOutcome:
     version: VersionRecord
     created: bool
     contributions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VersionImport:
+    """A version of another registry, to become the same version here: number, content, notes and time of creation.
+
+    `next_number` is that of its collection there: new versions here get no lower one, which leaves room for those still to come.
+    """
+
+    artifact: ArtifactName
+    type: str
+    number: int
+    next_number: int
+    digest: Digest
+    manifest: ChunkRef
+    size: int
+    file_count: int
+    description: str | None
+    metadata: Mapping[str, Any]
+    created_at: datetime
+    needed_packs: frozenset[PackId]
+    lease: LeaseId
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedVersion:
+    """What a number of an artifact stands for, deleted or not."""
+
+    number: int
+    digest: Digest
+    state: VersionState
+
+
+@dataclass(frozen=True, slots=True)
+class LineageEdge:
+    """A run used a version, or has logged it."""
+
+    run_id: str
+    artifact: ArtifactName
+    number: int
+    direction: Direction
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMoves:
+    """What became of aliases that were to be placed: those that stand there now and did not before, and those that were left."""
+
+    placed: Mapping[str, int]
+    left: Mapping[str, int]

@@ -15,6 +15,7 @@ from artfs.registry.collections import Collections
 from artfs.registry.contributions import Contributions
 from artfs.registry.database import PATIENCE_S, Database
 from artfs.registry.dialects import now
+from artfs.registry.imports import Imports
 from artfs.registry.leases import Leases
 from artfs.registry.lineage import Lineage
 from artfs.registry.migrations import migrate
@@ -44,6 +45,7 @@ class Registry:
     packs: Packs
     leases: Leases
     contributions: Contributions
+    imports: Imports
     _database: Database = field(repr=False)
 
     def now(self) -> datetime:
@@ -75,6 +77,7 @@ def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> Registry:
         packs=Packs(database),
         leases=Leases(database),
         contributions=Contributions(database),
+        imports=Imports(database),
         _database=database,
     )
 
