@@ -26,7 +26,7 @@ import pyfuse3
 import trio
 
 from artfs.cloud.object_reads import use_few_threads
-from artfs.config import Config
+from artfs.config import Config, Place
 from artfs.errors import AlreadyExists, ArtfsError, Busy, InternalError, NotFound
 from artfs.mount.connection import fuse_descriptors, has_ended
 from artfs.mount.host import CONNECTIONS, raise_background, raise_read_ahead, unmount
@@ -75,6 +75,7 @@ def decode_request(text: str) -> MountRequest:
     config = fields.pop("config")
     for name in ("data_dir", "cache_dir", "state_dir"):
         config[name] = Path(config[name])
+    config["places"] = {name: Place(**place) for name, place in config["places"].items()}
     log = fields.pop("log")
     mountpoint = Path(fields.pop("mountpoint"))
     return MountRequest(Config(**config), mountpoint, log=Path(log) if log else None, **fields)
