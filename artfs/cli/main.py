@@ -47,6 +47,7 @@ COMMANDS = {
     "commit": (MOUNT, "Make a staging directory the next version, and print NAME:vN."),
     "status": (STORE, "Show the settings in force, what is stored and what is mounted."),
     "gc": (STORE, "Delete bytes that no version needs any more."),
+    "upgrade": (STORE, "Bring the registry to the schema of this artfs."),
     "verify": (STORE, "Check that all that is stored is whole."),
 }
 

@@ -1,14 +1,16 @@
-"""Migrations: how an older registry becomes one of the newest schema.
+"""Migrations: how a new registry gets its tables, and how an older one becomes one of the newest schema.
 
-Forward only. A new registry gets the newest tables at once; an older one goes through every step it has not seen, in order, all in
-one transaction together with the number it then has. Of several processes that open a registry at once, one migrates and the others
-wait for it.
+Forward only. Opening makes the newest tables in an empty database, and refuses another schema: only `artfs upgrade` migrates,
+as every other host must then have this artfs too. An older registry goes through every step it has not seen, in order, all in one
+transaction together with the number it then has. Of several processes that make or migrate a registry at once, one does it and the
+others wait for it.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
@@ -43,28 +45,81 @@ STEPS: Mapping[int, Step] = {2: _count_contributions, 3: _serve_many_hosts}
 _MIGRATION_LOCK = 0x6172746673
 
 
-def migrate(database: Database, name: str, *, newest: int = NEWEST, steps: Mapping[int, Step] = STEPS) -> None:
-    """Bring the registry to schema `newest`; `name` is for messages. Raises ConfigNotValid when it is newer than that."""
-    # Reading first, so that opening an up-to-date registry takes no write lock.
-    if _check(database.read(_found_version), name, newest) != newest:
-        database.write(lambda connection: _migrate(connection, name, newest, steps))
+#: Told the number of a step that begins, and what it does.
+OnStep = Callable[[int, str], None]
 
 
-def _migrate(connection: Connection, name: str, newest: int, steps: Mapping[int, Step]) -> None:
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What became of a registry: its schema before (None: there was none) and after."""
+
+    before: int | None
+    after: int
+
+
+def ensure_schema(database: Database, name: str, *, newest: int = NEWEST) -> None:
+    """Make the tables where there are none; `name` is for messages. Raises ConfigNotValid when they are of another schema."""
+    # Reading first, so that opening takes no write lock.
+    if _check(database.read(_found_version), name, newest) is None:
+        database.write(lambda connection: _check(_make_missing(connection, name, newest), name, newest))
+
+
+def migrate(
+    database: Database,
+    name: str,
+    *,
+    newest: int = NEWEST,
+    steps: Mapping[int, Step] = STEPS,
+    on_step: OnStep | None = None,
+    dry_run: bool = False,
+) -> Upgrade:
+    """Bring the registry to schema `newest`, made when there is none. Raises ConfigNotValid when it is newer than that.
+
+    With `dry_run` only say what would be done.
+    """
+    before = _refuse_newer(database.read(_found_version), name, newest)
+    if before == newest or dry_run:
+        return Upgrade(before, newest)
+    return database.write(lambda connection: _migrate(connection, name, newest, steps, on_step))
+
+
+def pending_steps(before: int | None, after: int = NEWEST, steps: Mapping[int, Step] = STEPS) -> list[tuple[int, str]]:
+    """The number of each step from one schema to another, and what it does."""
+    return [] if before is None else [(number, _what(steps[number])) for number in range(before + 1, after + 1)]
+
+
+def _migrate(connection: Connection, name: str, newest: int, steps: Mapping[int, Step], on_step: OnStep | None) -> Upgrade:
+    found = _refuse_newer(_make_missing(connection, name, newest), name, newest)
+    if found is None:
+        return Upgrade(None, newest)
+    for number in range(found + 1, newest + 1):
+        if on_step is not None:
+            on_step(number, _what(steps[number]))
+        steps[number](connection)
+    if found != newest:
+        connection.execute(update(schema_version).values(version=newest, applied_at=now(connection)))
+    return Upgrade(found, newest)
+
+
+def _make_missing(connection: Connection, name: str, newest: int) -> int | None:
+    """The schema that is there. Where there is none, the newest is made, and None returned. Nobody else migrates meanwhile."""
     if connection.dialect.name == "postgresql":
+        # Whoever migrates may take long: this one is worth waiting for.
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
     # Looked at again under the lock: another process may have done it meanwhile.
-    found = _check(_found_version(connection), name, newest)
+    found = _found_version(connection)
     if found is None:
         _refuse_foreign_tables(connection, name)
         metadata.create_all(connection, checkfirst=False)
         _draw_identity(connection)
         connection.execute(insert(schema_version).values(singleton=1, version=newest, applied_at=now(connection)))
-        return
-    for number in range(found + 1, newest + 1):
-        steps[number](connection)
-    if found != newest:
-        connection.execute(update(schema_version).values(version=newest, applied_at=now(connection)))
+    return found
+
+
+def _what(step: Step) -> str:
+    """`Schema 3: what it does.` without its head."""
+    return (step.__doc__ or "").partition(": ")[2].strip().removesuffix(".")
 
 
 def _found_version(connection: Connection) -> int | None:
@@ -78,6 +133,15 @@ def _draw_identity(connection: Connection) -> None:
 
 
 def _check(found: int | None, name: str, newest: int) -> int | None:
+    if _refuse_newer(found, name, newest) not in (None, newest):
+        raise ConfigNotValid(
+            f"the registry {name} is of an older artfs (schema {found}, this one needs {newest}): run `artfs upgrade`,"
+            " and let all who use it have this artfs"
+        )
+    return found
+
+
+def _refuse_newer(found: int | None, name: str, newest: int) -> int | None:
     if found is not None and found > newest:
         raise ConfigNotValid(
             f"the registry {name} was written by a newer artfs (schema {found}, this one knows up to {newest}): upgrade artfs"

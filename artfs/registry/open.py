@@ -18,7 +18,7 @@ from artfs.registry.dialects import now
 from artfs.registry.imports import Imports
 from artfs.registry.leases import Leases
 from artfs.registry.lineage import Lineage
-from artfs.registry.migrations import migrate
+from artfs.registry.migrations import OnStep, Upgrade, ensure_schema, migrate
 from artfs.registry.packs import Packs
 from artfs.registry.postgres import open_postgres
 from artfs.registry.runs import Runs
@@ -58,13 +58,15 @@ class Registry:
 
 
 def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> Registry:
-    """Open the registry `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`, and make or migrate it when that is needed.
+    """Open the registry `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`, and make it in an empty database.
+
+    Raises ConfigNotValid when it is of another schema: `upgrade_registry` brings an older one to the newest.
 
     `patience_s` is how long a transaction waits for others that are in its way.
     """
     database, name = _open_database(url, patience_s)
     try:
-        migrate(database, name)
+        ensure_schema(database, name)
     except BaseException:
         database.close()
         raise
@@ -80,6 +82,18 @@ def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> Registry:
         imports=Imports(database),
         _database=database,
     )
+
+
+def upgrade_registry(url: str, *, dry_run: bool = False, on_step: OnStep | None = None) -> tuple[str, Upgrade]:
+    """Bring the registry to the newest schema, or with `dry_run` say what that would be; and its address as people may see it.
+
+    Of several at once one does it, and the others wait and find nothing left to do. `on_step` is told of each step as it begins.
+    """
+    database, name = _open_database(url, PATIENCE_S)
+    try:
+        return name, migrate(database, name, on_step=on_step, dry_run=dry_run)
+    finally:
+        database.close()
 
 
 def _open_database(url: str, patience_s: float) -> tuple[Database, str]:

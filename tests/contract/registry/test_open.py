@@ -1,22 +1,20 @@
-"""Opening, migrating and forking, on both databases."""
+"""Opening and forking, on both databases."""
 
 from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection as Pipe
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from artfs.errors import ConfigNotValid, InternalError, TransientError
-from artfs.registry.migrations import NEWEST, migrate
+from artfs.registry.migrations import NEWEST
 from artfs.registry.open import Registry, open_registry
 from artfs.registry.schema import metadata
-from tests.contract.registry.racers import Kind, race
-from tests.contract.registry.test_contributions import contribute
+from tests.contract.registry.older import make_older, schema_number
 from tests.contract.registry.writer import BIKE, Writer
 
 
@@ -40,82 +38,12 @@ def test_newer_registry_is_refused_with_what_to_do(registry: Registry, registry_
         open_registry(registry_url)
 
 
-def make_table(name: str) -> Callable[[Connection], None]:
-    return lambda connection: Table(name, MetaData(), Column("id", Integer)).create(connection)
-
-
-def fail(connection: Connection) -> None:
-    make_table("half_done")(connection)
-    connection.execute(text("SELECT nothing FROM nowhere"))
-
-
-def tables(registry: Registry) -> set[str]:
-    return set(registry._database.read(lambda connection: inspect(connection).get_table_names()))
-
-
-def schema_number(registry: Registry) -> int:
-    return int(
-        registry._database.read(lambda connection: connection.execute(text("SELECT version FROM artfs_schema")).scalar_one())
-    )
-
-
-def test_older_registry_goes_through_the_steps_it_has_not_seen(registry: Registry) -> None:
-    steps = {NEWEST + number: make_table(f"step_{number}") for number in (1, 2, 3)}
-    migrate(registry._database, "it", newest=NEWEST + 2, steps=steps)
-    assert {name for name in tables(registry) if name.startswith("step_")} == {"step_1", "step_2"}
-    assert schema_number(registry) == NEWEST + 2
-    # Those it has seen are not done again, which would fail.
-    migrate(registry._database, "it", newest=NEWEST + 3, steps=steps)
-    assert schema_number(registry) == NEWEST + 3
-    assert Writer(registry).log(b"A").created
-
-
-def columns(registry: Registry, table: str) -> dict[str, tuple[str, bool]]:
-    found = registry._database.read(lambda connection: inspect(connection).get_columns(table))
-    return {column["name"]: (str(column["type"]), column["nullable"]) for column in found}
-
-
-def test_a_registry_of_schema_1_becomes_one_of_the_newest(registry: Registry, registry_url: str) -> None:
-    writer = Writer(registry)
-    version = writer.log(b"A").version
-    newest = columns(registry, "contributions")
-
-    def make_older(connection: Connection) -> None:
-        for column in ("size", "file_count"):
-            connection.execute(text(f"ALTER TABLE contributions DROP COLUMN {column}"))
-        connection.execute(text("DROP TABLE identity"))
-        connection.execute(text("DROP TABLE collected_packs"))
-        connection.execute(text("UPDATE artfs_schema SET version = 1"))
-
-    registry._database.write(make_older)
-    reopened = open_registry(registry_url)
-    try:
-        assert schema_number(reopened) == NEWEST
-        assert columns(reopened, "contributions") == newest
-        assert Writer(reopened).resolve("latest") == version
-        reopened.runs.create("team", "demo", run_id="one")
-        contribute(Writer(reopened), b"B")
-        assert [found.size for found in reopened.contributions.list_sets()] == [1]
-    finally:
-        reopened.close()
-
-
-def test_failing_step_leaves_the_registry_as_it_was(registry: Registry) -> None:
-    steps = {NEWEST + 1: make_table("step_1"), NEWEST + 2: fail}
-    with pytest.raises(InternalError):
-        migrate(registry._database, "it", newest=NEWEST + 2, steps=steps)
-    assert not tables(registry) & {"step_1", "half_done"}
-    assert schema_number(registry) == NEWEST
-    assert Writer(registry).log(b"A").created
-
-
-def add_a_step(registry: Registry, number: int) -> int:
-    migrate(registry._database, "it", newest=NEWEST + 1, steps={NEWEST + 1: make_table("step_1")})
-    return schema_number(registry)
-
-
-def test_one_of_many_migrates_and_the_others_wait(registry: Registry, registry_url: str) -> None:
-    assert race(Kind.THREADS, registry_url, add_a_step, range(6)) == [NEWEST + 1] * 6
+@pytest.mark.parametrize("older", range(1, NEWEST))
+def test_older_registry_is_refused_with_what_to_do(registry: Registry, registry_url: str, older: int) -> None:
+    make_older(registry, older)
+    with pytest.raises(ConfigNotValid, match=rf"older artfs \(schema {older}, this one needs {NEWEST}\): run `artfs upgrade`"):
+        open_registry(registry_url)
+    assert schema_number(registry) == older
 
 
 def commit_in_child(registry: Registry, pipe: Pipe) -> None:
