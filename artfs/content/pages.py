@@ -18,15 +18,18 @@ from typing import Protocol
 from artfs.errors import IntegrityError
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, Entry
-from artfs.model.manifest_root import PageRef
+from artfs.model.manifest_root import PageRef, decode_root
 from artfs.model.page import decode_page
 
 Page = tuple[Entry, ...]
 
 #: About 250 bytes each in memory: 32 MiB.
 DEFAULT_CAPACITY = 128 * 1024
-#: How many pages a walk through a manifest asks for at once: they lie one behind the other, so this is one request.
-_WALK_PAGES = 16
+#: How much of a manifest is asked for at once: its pages lie one behind the other, so this is one request. It bounds what a listing
+#: or a walk holds beside the decoded pages.
+_GROUP_SIZE = 4 << 20
+#: A walk through everything asks for fewer pages first, as its caller may stop soon.
+_FIRST_GROUP_SIZE = 512 << 10
 
 
 class ChunkReader(Protocol):
@@ -52,6 +55,11 @@ class PageCache:
         """Entries and chunk references held now."""
         return self._weight
 
+    def read_root(self, root: ChunkRef) -> tuple[PageRef, ...]:
+        """The pages that the root of a manifest names. Not kept here: few roots are open, and by those who use them."""
+        (data,) = self._chunks.read([root])
+        return decode_root(data)
+
     def get(self, ref: PageRef) -> Page:
         """The entries of one page."""
         page = self._find(ref)
@@ -61,15 +69,24 @@ class PageCache:
             self._keep(ref, page)
         return page
 
-    def iter_pages(self, refs: Sequence[PageRef]) -> Iterator[Page]:
-        """Many pages in order. Those not held are not kept: a walk through a large version must not push out what is in use."""
-        for start in range(0, len(refs), _WALK_PAGES):
-            group = refs[start : start + _WALK_PAGES]
+    def iter_pages(self, refs: Sequence[PageRef], *, keep: bool = False) -> Iterator[Page]:
+        """Many pages in order, read group by group.
+
+        With `keep` they are kept, as those of a listing are asked for again entry by entry. Without, those that are not held are
+        not kept either: a walk through a large version must not push out what is in use.
+        """
+        limit = _GROUP_SIZE if keep else _FIRST_GROUP_SIZE
+        for group in _groups(refs, limit):
             found = [self._find(ref) for ref in group]
             missing = [ref for ref, page in zip(group, found, strict=True) if page is None]
             read = iter(self._chunks.read([ref.chunk for ref in missing]) if missing else ())
-            for ref, page in zip(group, found, strict=True):
-                yield page if page is not None else _decode(ref, next(read))
+            for ref, held in zip(group, found, strict=True):
+                page = held
+                if page is None:
+                    page = _decode(ref, next(read))
+                    if keep:
+                        self._keep(ref, page)
+                yield page
 
     def _find(self, ref: PageRef) -> Page | None:
         with self._lock:
@@ -89,6 +106,20 @@ class PageCache:
             # The newest one stays even when it alone is over the bound: its reader holds it in any case.
             while self._weight > self._capacity and len(self._pages) > 1:
                 self._weight -= self._pages.popitem(last=False)[1][1]
+
+
+def _groups(refs: Sequence[PageRef], limit: int) -> Iterator[list[PageRef]]:
+    """The pages in groups of up to `limit` plain bytes, later ones larger; one page at least."""
+    group: list[PageRef] = []
+    size = 0
+    for ref in refs:
+        if group and size + ref.chunk.size > limit:
+            yield group
+            group, size, limit = [], 0, _GROUP_SIZE
+        group.append(ref)
+        size += ref.chunk.size
+    if group:
+        yield group
 
 
 def _decode(ref: PageRef, data: bytes) -> Page:

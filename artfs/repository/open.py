@@ -46,7 +46,7 @@ def assemble_repository(
     metered = MeteredStore(objects)
     references = open_references(config.cache_dir) if references is None else references
     shared = SharedFetches(config.memory)  # one bound for what is kept of both, chunks and references (I7)
-    chunks = ChunkStore(metered, shared)
+    chunks = ChunkStore(metered, shared, relocate=registry.packs.relocate)
     return Repository(
         config=config,
         registry=registry,

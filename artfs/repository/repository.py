@@ -6,7 +6,8 @@ It names no concrete store: `open.py` does. All parts are thread-safe, and so is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -14,11 +15,25 @@ from artfs.chunks.store import ChunkStore
 from artfs.config import Config
 from artfs.content.manifests import Manifest, ManifestStore
 from artfs.content.reader import ContentReader
-from artfs.model.records import VersionRecord
+from artfs.model.entry import ChunkRef
+from artfs.model.records import VersionRecord, VersionState
 from artfs.objectstore.metered import MeteredStore
 from artfs.references.references import References
 from artfs.registry.open import Registry
+from artfs.registry.versions import Versions
 from artfs.repository.leases import LeaseKeeper
+
+
+@dataclass(frozen=True, slots=True)
+class _RootOf:
+    """Where the root of a version's manifest lies now."""
+
+    versions: Versions
+    version_id: int
+
+    def __call__(self) -> ChunkRef | None:
+        record = self.versions.get(self.version_id)
+        return record.manifest if record.state is VersionState.COMMITTED else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,10 +48,15 @@ class Repository:
     references: References
     reader: ContentReader
     leases: LeaseKeeper
+    #: Set once it is known that registry and object store belong together (`binding`).
+    bound: threading.Event = field(default_factory=threading.Event)
 
     def manifest(self, version: VersionRecord) -> Manifest:
-        """The entries of `version`; only its root is read now, the pages when they are asked for."""
-        return self.manifests.open(version.manifest)
+        """The entries of `version`; only its root is read now, the pages when they are asked for.
+
+        It stays readable when the version is moved to other packs (`repack`).
+        """
+        return self.manifests.open(version.manifest, _RootOf(self.registry.versions, version.id))
 
     def close(self) -> None:
         """Stop reading ahead and keeping leases alive, let go of the homes of references and of the registry.

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from artfs.content.manifest_writer import write_manifest
 from artfs.content.manifests import EMPTY_MANIFEST, Manifest, ManifestStore
 from artfs.content.pages import PageCache
-from artfs.errors import EntryNotFound, IntegrityError, NotFound
+from artfs.errors import EntryNotFound, IntegrityError, NotFound, PackMissing
 from artfs.model.digest import Digest, digest_of
-from artfs.model.entry import Entry, Kind, with_parents
+from artfs.model.entry import ChunkRef, Entry, Kind, LeaseId, make_pack_id, with_parents
 from artfs.model.manifest_root import PageRef, encode_root
 from tests.unit.content.chunk_box import PACK, ChunkBox
 from tests.unit.content.made_entries import file_entry, files_with_parents, names_that_end_pages
@@ -178,3 +178,80 @@ def test_entries_of_all_kinds_come_back() -> None:
     box = ChunkBox()
     entries = with_parents([file_entry("a/b"), Entry("a/empty", digest=Digest(digest_of(b"")))])
     assert list(ManifestStore(box).open(write_manifest(entries, box.put).root).iter_entries()) == entries
+
+
+def test_a_listing_asks_for_many_pages_at_once_and_keeps_them() -> None:
+    box = ChunkBox()
+    manifest, _ = write([f"d/f{number:05}" for number in range(20_000)], box)
+    box.calls = 0
+    assert len(manifest.list("d")) == 20_000
+    assert box.calls <= 3
+    box.calls = 0
+    assert manifest.get("d/f00001") is not None
+    assert manifest.get("d/f19999") is not None
+    assert box.calls == 0
+
+
+MOVED = make_pack_id(LeaseId(b"moved-there."), 1)
+
+
+class Row:
+    """Where the root of a version lies, as its row says, and how often that was asked for."""
+
+    def __init__(self, root: ChunkRef) -> None:
+        self.root: ChunkRef | None = root
+        self.asked = 0
+
+    def __call__(self) -> ChunkRef | None:
+        self.asked += 1
+        return self.root
+
+
+def test_an_open_manifest_is_read_on_where_it_was_moved_to() -> None:
+    box = ChunkBox()
+    entries = files_with_parents(f"d/f{number:05}" for number in range(12_000))
+    row = Row(write_manifest(entries, box.put).root)
+    store = ManifestStore(box)
+    old = row.root
+    assert old is not None
+    by_name, by_walk, by_listing = (ManifestStore(box).open(old, row) for _ in range(3))
+    kept = by_walk.iter_entries()
+    assert next(kept) == entries[0]
+    box.move_to(MOVED)
+    row.root = write_manifest(entries, box.put).root
+    assert by_name.get("d/f01500") == next(entry for entry in entries if entry.path == "d/f01500")
+    assert list(kept) == entries[1:]
+    assert by_listing.list("d") == [entry for entry in entries if entry.directory == "d"]
+    assert [each.root for each in (by_name, by_walk, by_listing)] == [row.root] * 3
+    assert row.asked == 3, "each asks once"
+    assert list(store.open(old, row).iter_entries()) == entries, "also when the root itself is gone"
+
+
+def test_a_manifest_that_is_nowhere_is_missing() -> None:
+    box = ChunkBox()
+    row = Row(write_manifest(files_with_parents(["a"]), box.put).root)
+    root = row.root
+    assert root is not None
+    store = ManifestStore(box)
+    manifest, deleted = store.open(root, row), store.open(root, Row(root))
+    box.move_to(MOVED)
+    with pytest.raises(PackMissing):
+        manifest.get("a")
+    row.root = None
+    with pytest.raises(PackMissing):
+        manifest.get("a")
+    with pytest.raises(PackMissing):
+        deleted.get("a")
+    with pytest.raises(PackMissing):
+        ManifestStore(box).open(root)
+
+
+def test_a_manifest_that_was_moved_has_the_same_content() -> None:
+    box = ChunkBox()
+    row = Row(write_manifest(files_with_parents(["a"]), box.put).root)
+    assert row.root is not None
+    manifest = ManifestStore(box).open(row.root, row)
+    box.move_to(MOVED)
+    row.root = write_manifest([file_entry("a", "another")], box.put).root
+    with pytest.raises(IntegrityError, match="other content"):
+        manifest.get("a")
