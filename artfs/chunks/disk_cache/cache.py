@@ -1,0 +1,124 @@
+"""`DiskCache`: chunks of packs that are far away, kept in segments on a local disk.
+
+Nothing of the folder is touched before the first chunk is asked for or kept, and nothing is loaded: a command that reads one chunk
+pays for one. It never fails who reads: a folder that cannot be used, a full disk and damage make a warning at most, and chunks that
+are not here. Any thread; a process that was forked from one that has a cache opens it anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import Buffer
+
+from artfs.chunks.disk_cache.disk import Disk
+from artfs.chunks.disk_cache.folder import FolderNotUsable, check_folder, make_folder
+from artfs.chunks.disk_cache.room import MIN_LIMIT, Room
+from artfs.chunks.disk_cache.shelf import Counts, Shelf
+from artfs.errors import ConfigNotValid
+from artfs.model.digest import Digest
+from artfs.model.entry import ChunkRef
+
+logger = logging.getLogger(__name__)
+
+#: After something has failed, it is not tried again for so long.
+_PAUSE_S = 10.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class DiskCache:
+    """At most `limit` bytes in `folder`, made when the first chunk is kept. ConfigNotValid for a limit that is too small."""
+
+    def __init__(self, folder: Path, limit: int, *, disk: Disk | None = None) -> None:
+        if limit < MIN_LIMIT:
+            raise ConfigNotValid(
+                f"a cache of {limit} bytes on disk is too small to be of use: set cache_limit to {MIN_LIMIT >> 20}MiB or more, "
+                "or to 0 for none"
+            )
+        self.folder = folder
+        self.limit = limit
+        self._disk = Disk() if disk is None else disk
+        self._counts = Counts()
+        self._warned: set[str] = set()
+        self._paused_until_s = 0.0
+        self._shelf: Shelf | None = None
+        self._lock = threading.Lock()
+
+    def get(self, refs: Sequence[ChunkRef]) -> dict[Digest, bytes]:
+        """The plain bytes of those of the chunks that are here, each verified against its digest (I3)."""
+        found: dict[Digest, bytes] = {}
+        try:
+            shelf = self._open(make=False)
+            if shelf is not None:
+                for ref in refs:
+                    plain = shelf.read(ref)
+                    if plain is not None:
+                        found[ref.digest] = plain
+        except OSError as error:
+            self._warn(f"the cache in {self.folder} cannot be read ({error}); artfs goes on without")
+        self._counts.hits += len(found)
+        self._counts.misses += len(refs) - len(found)
+        self._counts.bytes_read += sum(map(len, found.values()))
+        return found
+
+    def put(self, chunks: Sequence[tuple[ChunkRef, Buffer]]) -> None:
+        """Keep the chunks, given as they are stored in their packs and verified already, if there is room within the limit (I7)."""
+        try:
+            shelf = self._open(make=True) if time.monotonic() >= self._paused_until_s else None
+            if shelf is not None:
+                shelf.keep(chunks)
+        except OSError as error:
+            self._paused_until_s = time.monotonic() + _PAUSE_S
+            what = "its disk is full: make room there, or lower cache_limit" if error.errno in _FULL else str(error)
+            self._warn(f"the cache in {self.folder} cannot keep what is read ({what}); artfs goes on without")
+
+    def facts(self) -> dict[str, Any]:
+        """Folder, limit, bytes used and what this process has done, for people and status.json."""
+        facts: dict[str, Any] = {"folder": str(self.folder), "limit": self.limit, "used": 0, "pinned": 0}
+        with contextlib.suppress(OSError):
+            contents = Room(self.folder, self.limit, self._disk).look()
+            pinned = sum(segment.claim for segment in contents.segments.values() if segment.is_pinned)
+            facts.update(used=contents.used, pinned=pinned)
+        facts.update(asdict(self._counts))
+        return facts
+
+    def _open(self, *, make: bool) -> Shelf | None:
+        shelf = self._shelf
+        if shelf is not None and shelf.process == os.getpid():
+            return shelf
+        if shelf is not None:  # forked: the thread that may have held the lock is not here
+            self._lock, self._shelf = threading.Lock(), None
+        with self._lock:
+            if self._shelf is None:
+                self._shelf = self._open_anew(make=make)
+            return self._shelf
+
+    def _open_anew(self, *, make: bool) -> Shelf | None:
+        if time.monotonic() < self._paused_until_s:
+            return None
+        try:
+            try:
+                check_folder(self.folder)
+            except FileNotFoundError:
+                if not make:
+                    return None
+                make_folder(self.folder)
+            return Shelf(self.folder, self.limit, self._disk, self._counts)
+        except FolderNotUsable as error:
+            self._paused_until_s = time.monotonic() + _PAUSE_S
+            self._warn(f"nothing is kept in the cache {self.folder}: {error}")
+            return None
+
+    def _warn(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            logger.warning("%s", message)

@@ -1,0 +1,143 @@
+"""Where each chunk lies: hash tables in files, read and written in place by all processes at once.
+
+So a process that starts has nothing to load, one that writes has nobody to tell, and nothing of it is in anybody's memory but the
+kernel's. What is in a table is a hint: a chunk is verified after it was read (I3), so a slot may be out of date, torn or garbage.
+
+    table     index1-LEVEL: 256 KiB << (3 × LEVEL) bytes, pages of 64 slots; a hole is as good as zeros
+    page      the first 8 bytes of the digest, little-endian, modulo the number of pages
+    slot      offset  bytes  meaning
+                   0      8  bytes 8 to 15 of the digest
+                   8      4  number of the segment, u32; 0 in a slot that was never used
+                  12      4  offset of the record in it, u32
+
+A chunk is in the first table whose page had room: a slot that was never used, or whose segment is there no more. When all are full,
+a table eight times as large as the last one follows, if there is room for it within the limit.
+
+Finding needs no lock. Those who change a table hold a flock(2) on the first one and `_lock` (a flock does not part the threads of a
+process), for microseconds: two who saw the same free slot would otherwise lose a chunk. Any thread.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from collections.abc import Callable, Container, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from artfs.chunks.disk_cache.disk import Disk
+from artfs.chunks.disk_cache.locks import flocked
+from artfs.model.digest import Digest
+from artfs.objectstore.open_files import OpenFile
+
+_SLOT = struct.Struct("<8sII")
+_SLOTS = 64
+_PAGE_SIZE = _SLOTS * _SLOT.size
+_NUMBERS = struct.Struct("<" + "8xI4x" * _SLOTS)
+_FIRST_SIZE = 256 << 10
+#: 8 GiB: enough for 500 million chunks.
+MAX_LEVELS = 6
+_EMPTY = bytes(_SLOT.size)
+
+
+class Place(NamedTuple):
+    """Where a chunk may lie."""
+
+    number: int
+    offset: int
+
+
+def table_name(level: int) -> str:
+    return f"index1-{level}"
+
+
+def table_size(level: int) -> int:
+    return _FIRST_SIZE << (3 * level)
+
+
+class Index:
+    """The tables in `folder`. `make_table(level)` makes one, or returns False where there is no room for it."""
+
+    def __init__(self, folder: Path, disk: Disk, make_table: Callable[[int], bool]) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._make_table = make_table
+        self._tables: list[OpenFile] = []
+        self._lock = threading.Lock()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in the tables that others have made."""
+        for level in range(len(self._tables), MAX_LEVELS):
+            try:
+                descriptor = os.open(self._folder / table_name(level), os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return
+            self._tables = [*self._tables, OpenFile(descriptor)]
+
+    def find(self, digest: Digest) -> Iterator[Place]:
+        """Where the chunk may lie, by what the tables say. Raises OSError."""
+        tag = digest[8:16]
+        for level in range(len(self._tables) - 1, -1, -1):
+            page = self._read_page(level, digest)[1]
+            at = page.find(tag)
+            while at >= 0:
+                if at % _SLOT.size == 0:
+                    _, number, offset = _SLOT.unpack_from(page, at)
+                    if number:
+                        yield Place(number, offset)
+                at = page.find(tag, at + 1)
+
+    def add(self, places: Iterable[tuple[Digest, Place]], alive: Container[int]) -> bool:
+        """Enter chunks; slots of segments that are not `alive` may be taken. False if there is no room for all. Raises OSError."""
+        if not self._tables and not self._add_table():
+            return False
+        left = list(places)
+        while left:
+            with self._lock, flocked(self._tables[0].descriptor):
+                left = [(digest, place) for digest, place in left if not self._add(digest, place, alive)]
+            if left and not self._add_table():  # not under the lock: whoever makes room for a table takes another
+                return False
+        return True
+
+    def drop(self, digest: Digest, place: Place) -> None:
+        """Forget that the chunk lies there. Raises OSError."""
+        slot = _SLOT.pack(digest[8:16], *place)
+        with self._lock, flocked(self._tables[0].descriptor):
+            for level in range(len(self._tables)):
+                start, page = self._read_page(level, digest)
+                at = page.find(slot)
+                if at >= 0 and at % _SLOT.size == 0:
+                    self._disk.write(self._tables[level].descriptor, [_EMPTY], start + at)
+
+    def clear(self) -> None:
+        """Forget all. Raises OSError."""
+        if self._tables:
+            with self._lock, flocked(self._tables[0].descriptor):
+                for level, table in enumerate(self._tables):
+                    self._disk.truncate(table.descriptor, 0)
+                    self._disk.truncate(table.descriptor, table_size(level))
+
+    def _add(self, digest: Digest, place: Place, alive: Container[int]) -> bool:
+        for level, table in enumerate(self._tables):
+            start, page = self._read_page(level, digest)
+            numbers = _NUMBERS.unpack(page)
+            for slot, number in enumerate(numbers):
+                if not number or number not in alive:
+                    self._disk.write(table.descriptor, [_SLOT.pack(digest[8:16], *place)], start + slot * _SLOT.size)
+                    return True
+        return False
+
+    def _add_table(self) -> bool:
+        level = len(self._tables)
+        if level == MAX_LEVELS or not self._make_table(level):
+            return False
+        self.refresh()
+        return len(self._tables) > level
+
+    def _read_page(self, level: int, digest: Digest) -> tuple[int, bytes]:
+        """The page for this digest and where it begins; a table that was cut off ends in zeros."""
+        start = int.from_bytes(digest[:8], "little") % (table_size(level) // _PAGE_SIZE) * _PAGE_SIZE
+        page = os.pread(self._tables[level].descriptor, _PAGE_SIZE, start)
+        return start, page if len(page) == _PAGE_SIZE else page.ljust(_PAGE_SIZE, b"\0")

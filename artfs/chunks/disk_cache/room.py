@@ -1,0 +1,191 @@
+"""What the folder holds, and the promise that it never holds more than its limit (I7).
+
+Whatever counts has its size in its name: a segment its capacity, a table its level, a reservation its bytes. So a name is all that
+it takes to reserve, a process that dies leaves nothing uncounted, and whoever looks at the folder knows what is taken. Names come
+into being under the flock of one file, `lock`, after room was made for them.
+
+Room is made by removing whole segments, those used least recently first: reading one sets its mtime now and then, so that all
+processes agree. One that has a writer or is pinned stays. A segment is cut to nothing before it is unlinked: its blocks are free at
+once although others have it open. Who reads it gets too few bytes, finds it without a name, and takes the chunk as not there.
+
+Any thread: the flock is taken with an open file of its own each time, so that it parts threads, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from artfs.chunks.disk_cache.disk import Disk
+from artfs.chunks.disk_cache.index import MAX_LEVELS, table_name, table_size
+from artfs.chunks.disk_cache.locks import flocked, try_flock
+from artfs.chunks.disk_cache.segment import MAX_CAPACITY, PAGE, Segment, Writer, format_name, parse_name, round_up
+from artfs.objectstore.open_files import OpenFile
+
+LOCK_NAME = "lock"
+#: Less than this is no cache: a table, and segments of the smallest size to choose from.
+MIN_LIMIT = 4 << 20
+_MIN_SEGMENT = 1 << 20
+_USUAL_SEGMENT = 64 << 20
+#: A segment is a 32nd of a small cache, and a 1024th of a very large one.
+_FEWEST_SEGMENTS, _MOST_SEGMENTS = 32, 1024
+#: For the folder itself and its small files.
+_OVERHEAD = 64 << 10
+#: A segment with less room than this is not gone on with.
+_WORTH_GOING_ON = 64 << 10
+_TABLES = {table_name(level): table_size(level) for level in range(MAX_LEVELS)}
+
+
+@dataclass(slots=True)
+class Contents:
+    """What was in the folder when it was looked at; `used` is what all of it counts for."""
+
+    segments: dict[int, Segment] = field(default_factory=dict)
+    used: int = _OVERHEAD
+    newest: int = 0
+
+    def __contains__(self, number: object) -> bool:
+        """Whether the segment is there, or may have come since."""
+        return number in self.segments or (isinstance(number, int) and number > self.newest)
+
+
+class Room:
+    """The room in `folder`: at most `limit` bytes."""
+
+    def __init__(self, folder: Path, limit: int, disk: Disk) -> None:
+        self._folder = folder
+        self.limit = limit
+        self._disk = disk
+        self.evicted = 0
+
+    @property
+    def segment_size(self) -> int:
+        usual = max(_USUAL_SEGMENT, self.limit // _MOST_SEGMENTS)
+        return min(max(self.limit // _FEWEST_SEGMENTS, _MIN_SEGMENT), usual, MAX_CAPACITY) // PAGE * PAGE
+
+    def look(self) -> Contents:
+        """What the folder holds now. Raises OSError."""
+        contents = Contents()
+        with os.scandir(self._folder) as files:
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):
+                    self._count(file, contents)
+        return contents
+
+    def open_writer(self, need: int) -> Writer | None:
+        """A segment with room for `need` bytes: one that nobody writes to any more, or a new one. None if there is no room.
+
+        Raises OSError.
+        """
+        with self._locked() as lock:
+            contents = self.look()
+            for segment in contents.segments.values():
+                if not segment.is_pinned and segment.room >= max(need, _WORTH_GOING_ON):
+                    writer = self._take_over(segment)
+                    if writer is not None:
+                        return writer
+            return self._new_writer(lock, contents, max(self.segment_size, round_up(need)))
+
+    def new_writers(self, sizes: list[int]) -> list[Writer] | None:
+        """New segments of so many bytes, all or None. Raises OSError."""
+        with self._locked() as lock:
+            contents = self.look()
+            if not self._make_room(contents, sum(sizes)):
+                return None
+            writers = [self._new_writer(lock, contents, size) for size in sizes]
+            return [writer for writer in writers if writer is not None]
+
+    def make_table(self, level: int) -> bool:
+        """Make a table of the index unless it is there; False if there is no room. Raises OSError."""
+        with self._locked():
+            path = str(self._folder / table_name(level))
+            contents = self.look()
+            if Path(path).exists():
+                return True
+            if not self._make_room(contents, table_size(level)):
+                return False
+            table = OpenFile(self._disk.create(path))
+            self._disk.truncate(table.descriptor, table_size(level))
+            return True
+
+    def remove_all(self, *, pinned: bool) -> None:
+        """Remove all segments, those with writers too: they notice. Raises OSError."""
+        with self._locked():
+            for segment in self.look().segments.values():
+                if pinned or not segment.is_pinned:
+                    self._remove(segment, evenif_written=True)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Hold the lock of the folder; gives the descriptor of its file."""
+        file = OpenFile(os.open(self._folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with flocked(file.descriptor):
+            yield file.descriptor
+
+    def _count(self, file: os.DirEntry[str], contents: Contents) -> None:
+        found = file.stat(follow_symlinks=False)
+        parsed = parse_name(file.name)
+        if parsed is None:
+            contents.used += max(round_up(found.st_size), _TABLES.get(file.name, 0))
+            return
+        number, capacity, is_pinned = parsed
+        segment = Segment(file.path, number, capacity, is_pinned, found.st_size, found.st_mtime_ns)
+        contents.segments[number] = segment
+        contents.used += segment.claim
+        contents.newest = max(contents.newest, number)
+
+    def _take_over(self, segment: Segment) -> Writer | None:
+        with contextlib.suppress(FileNotFoundError):
+            file = OpenFile(os.open(segment.path, os.O_RDWR | os.O_CLOEXEC))
+            if try_flock(file.descriptor):
+                return Writer(segment, file, self._disk)
+        return None
+
+    def _new_writer(self, lock: int, contents: Contents, capacity: int) -> Writer | None:
+        if capacity > MAX_CAPACITY or not self._make_room(contents, capacity):
+            return None
+        number = self._next_number(lock, contents)
+        path = str(self._folder / format_name(number, capacity, is_pinned=False))
+        file = OpenFile(self._disk.create(path))
+        if not try_flock(file.descriptor):
+            return None
+        segment = Segment(path, number, capacity, is_pinned=False, size=0, mtime_ns=0)
+        contents.segments[number] = segment
+        contents.used += capacity
+        return Writer(segment, file, self._disk)
+
+    def _next_number(self, lock: int, contents: Contents) -> int:
+        # The lock's file remembers the last number: one that was evicted must not come back with other chunks.
+        last = int.from_bytes(os.pread(lock, 4, 0), "little")
+        contents.newest = max(last, contents.newest) + 1
+        self._disk.write(lock, [contents.newest.to_bytes(4, "little")], 0)
+        return contents.newest
+
+    def _make_room(self, contents: Contents, size: int) -> bool:
+        """Evict until `size` more bytes are within the limit. Changes nothing where that cannot be."""
+        excess = contents.used + size - self.limit
+        ordinary = [segment for segment in contents.segments.values() if not segment.is_pinned]
+        if excess > sum(segment.claim for segment in ordinary):
+            return False
+        for segment in sorted(ordinary, key=lambda segment: (segment.mtime_ns, segment.number)):
+            if contents.used + size <= self.limit:
+                break
+            if self._remove(segment):
+                self.evicted += 1
+                contents.used -= segment.claim
+                del contents.segments[segment.number]
+        return contents.used + size <= self.limit
+
+    def _remove(self, segment: Segment, *, evenif_written: bool = False) -> bool:
+        try:
+            file = OpenFile(os.open(segment.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
+        except OSError:  # not one of ours, whatever its name
+            return False
+        if not evenif_written and not try_flock(file.descriptor):
+            return False
+        self._disk.truncate(file.descriptor, 0)
+        self._disk.unlink(segment.path)
+        return True
