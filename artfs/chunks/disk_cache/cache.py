@@ -13,18 +13,22 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import Buffer
 
+from artfs.chunks.chunk_cache import ChunkCache
 from artfs.chunks.disk_cache.disk import Disk
 from artfs.chunks.disk_cache.folder import FolderNotUsable, check_folder, make_folder
+from artfs.chunks.disk_cache.pin_list import PinList, read_pin_lists
+from artfs.chunks.disk_cache.pins import Pins
 from artfs.chunks.disk_cache.room import MIN_LIMIT, Room
 from artfs.chunks.disk_cache.shelf import Counts, Shelf
-from artfs.errors import ConfigNotValid
+from artfs.chunks.disk_cache.verify import CacheReport, verify_shelf
+from artfs.errors import ArtfsError, Busy, ConfigNotValid, StoreFull
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef
 
@@ -50,6 +54,7 @@ class DiskCache:
         self._counts = Counts()
         self._warned: set[str] = set()
         self._paused_until_s = 0.0
+        self._why = ""
         self._shelf: Shelf | None = None
         self._lock = threading.Lock()
 
@@ -60,9 +65,9 @@ class DiskCache:
             shelf = self._open(make=False)
             if shelf is not None:
                 for ref in refs:
-                    plain = shelf.read(ref)
-                    if plain is not None:
-                        found[ref.digest] = plain
+                    held = shelf.read(ref)
+                    if held is not None:
+                        found[ref.digest] = held.plain
         except OSError as error:
             self._warn(f"the cache in {self.folder} cannot be read ({error}); artfs goes on without")
         self._counts.hits += len(found)
@@ -91,6 +96,76 @@ class DiskCache:
         facts.update(asdict(self._counts))
         return facts
 
+    def pins(self) -> list[PinList]:
+        """What is pinned. ConfigNotValid, as the methods below, when the folder cannot be used."""
+        with self._told():
+            return read_pin_lists(self.folder)
+
+    def missing(self, pin: PinList) -> int:
+        """How many chunks of a pin are not here any more, by damage."""
+        with self._told():
+            return self._pins().missing(pin)
+
+    @contextlib.contextmanager
+    def pinning(self, label: str, refs: Sequence[ChunkRef]) -> Iterator[ChunkCache]:
+        """Pin the chunks under `label`: the caller reads all of them through the cache that this gives.
+
+        StoreFull, with what is needed and what can be had, when they do not fit into the limit; Busy while another process pins.
+        Nothing is pinned when the caller fails.
+        """
+        with self._told(), self._pins().pinning(label, refs) as cache:
+            yield cache
+
+    def unpin(self, label: str) -> bool:
+        """Take a pin away; its chunks may be evicted unless another pin needs them. False if there is none of this label."""
+        with self._told():
+            return self.folder.exists() and self._pins().unpin(label)
+
+    def clear(self, *, pinned: bool = False) -> None:
+        """Remove all chunks but those that are pinned, or those as well, also while others use the cache."""
+        with self._told():
+            if not self.folder.exists():
+                return
+            if pinned:
+                self._pins().unpin_all()
+            shelf = self._ready()
+            shelf.room.remove_all(pinned=pinned)
+            if pinned:
+                shelf.index.clear()
+
+    def verify(self, on_progress: Callable[[int, int], None] | None = None) -> CacheReport:
+        """Read all chunks, drop what is damaged, and enter into the index what is not in it.
+
+        `on_progress` is told how many bytes of how many were read.
+        """
+        with self._told():
+            return verify_shelf(self._ready(), on_progress or _tell_nobody) if self.folder.exists() else CacheReport()
+
+    def _pins(self) -> Pins:
+        return Pins(self.folder, self._ready(), self._disk)
+
+    def _ready(self) -> Shelf:
+        self._paused_until_s = 0.0
+        shelf = self._open(make=True)
+        if shelf is None:
+            raise ConfigNotValid(self._why)
+        shelf.look()
+        return shelf
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say what fails: for what was asked for by a person, unlike reading and keeping."""
+        try:
+            yield
+        except ArtfsError:
+            raise
+        except BlockingIOError as error:
+            raise Busy(f"another process keeps the cache {self.folder} locked: try again later") from error
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StoreFull(f"the disk of the cache {self.folder} is full: make room there") from error
+            raise ConfigNotValid(f"the cache {self.folder} cannot be used: {error}") from error
+
     def _open(self, *, make: bool) -> Shelf | None:
         shelf = self._shelf
         if shelf is not None and shelf.process == os.getpid():
@@ -111,14 +186,19 @@ class DiskCache:
             except FileNotFoundError:
                 if not make:
                     return None
-                make_folder(self.folder)
+            make_folder(self.folder)
             return Shelf(self.folder, self.limit, self._disk, self._counts)
         except FolderNotUsable as error:
             self._paused_until_s = time.monotonic() + _PAUSE_S
-            self._warn(f"nothing is kept in the cache {self.folder}: {error}")
+            self._why = f"nothing is kept in the cache {self.folder}: {error}"
+            self._warn(self._why)
             return None
 
     def _warn(self, message: str) -> None:
         if message not in self._warned:
             self._warned.add(message)
             logger.warning("%s", message)
+
+
+def _tell_nobody(done: int, total: int) -> None:
+    pass

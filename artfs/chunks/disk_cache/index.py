@@ -23,6 +23,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,14 +68,16 @@ class Index:
         self._lock = threading.Lock()
         self.refresh()
 
-    def refresh(self) -> None:
-        """Take in the tables that others have made."""
-        for level in range(len(self._tables), MAX_LEVELS):
+    def refresh(self) -> bool:
+        """Take in the tables that others have made; true if there are any. Raises OSError."""
+        before = self._tables
+        for level in range(len(before), MAX_LEVELS):
             try:
                 descriptor = os.open(self._folder / table_name(level), os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
-                return
-            self._tables = [*self._tables, OpenFile(descriptor)]
+                break
+            self._tables = [*self._tables[:level], OpenFile(descriptor)]
+        return len(self._tables) > len(before)
 
     def find(self, digest: Digest) -> Iterator[Place]:
         """Where the chunk may lie, by what the tables say. Raises OSError."""
@@ -111,6 +114,16 @@ class Index:
                 if at >= 0 and at % _SLOT.size == 0:
                     self._disk.write(self._tables[level].descriptor, [_EMPTY], start + at)
 
+    def iter_slots(self) -> Iterator[tuple[Place, Callable[[], None]]]:
+        """All slots that were used, each with what empties it. Raises OSError."""
+        for level, table in enumerate(self._tables):
+            for start in range(0, table_size(level), _PAGE_SIZE):
+                page = os.pread(table.descriptor, _PAGE_SIZE, start)
+                for at in range(0, len(page) // _SLOT.size * _SLOT.size, _SLOT.size):
+                    _, number, offset = _SLOT.unpack_from(page, at)
+                    if number:
+                        yield Place(number, offset), partial(self._empty, level, start + at, page[at : at + _SLOT.size])
+
     def clear(self) -> None:
         """Forget all. Raises OSError."""
         if self._tables:
@@ -118,6 +131,12 @@ class Index:
                 for level, table in enumerate(self._tables):
                     self._disk.truncate(table.descriptor, 0)
                     self._disk.truncate(table.descriptor, table_size(level))
+
+    def _empty(self, level: int, start: int, slot: bytes) -> None:
+        table = self._tables[level].descriptor
+        with self._lock, flocked(self._tables[0].descriptor):
+            if os.pread(table, _SLOT.size, start) == slot:  # else somebody has used it anew
+                self._disk.write(table, [_EMPTY], start)
 
     def _add(self, digest: Digest, place: Place, alive: Container[int]) -> bool:
         for level, table in enumerate(self._tables):

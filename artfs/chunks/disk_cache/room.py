@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from artfs.chunks.disk_cache.disk import Disk
 from artfs.chunks.disk_cache.index import MAX_LEVELS, table_name, table_size
 from artfs.chunks.disk_cache.locks import flocked, try_flock
-from artfs.chunks.disk_cache.segment import MAX_CAPACITY, PAGE, Segment, Writer, format_name, parse_name, round_up
+from artfs.chunks.disk_cache.segment import MAX_CAPACITY, MAX_NUMBER, PAGE, Segment, Writer, format_name, parse_name, round_up
 from artfs.objectstore.open_files import OpenFile
 
 LOCK_NAME = "lock"
@@ -82,6 +84,8 @@ class Room:
         """
         with self._locked() as lock:
             contents = self.look()
+            if not self._make_room(contents, 0):  # the limit was lowered
+                return None
             for segment in contents.segments.values():
                 if not segment.is_pinned and segment.room >= max(need, _WORTH_GOING_ON):
                     writer = self._take_over(segment)
@@ -100,23 +104,40 @@ class Room:
 
     def make_table(self, level: int) -> bool:
         """Make a table of the index unless it is there; False if there is no room. Raises OSError."""
+        path = str(self._folder / table_name(level))
         with self._locked():
-            path = str(self._folder / table_name(level))
             contents = self.look()
             if Path(path).exists():
                 return True
-            if not self._make_room(contents, table_size(level)):
+            # A table that was filled with garbage must not make the next ones take the place of all chunks.
+            if table_size(level) > self.limit // 8 or not self._make_room(contents, table_size(level)):
                 return False
             table = OpenFile(self._disk.create(path))
             self._disk.truncate(table.descriptor, table_size(level))
             return True
+
+    def available(self) -> int:
+        """What could be had at most, if all were evicted that is not pinned. Raises OSError."""
+        contents = self.look()
+        return self.limit - contents.used + sum(segment.claim for segment in contents.segments.values() if not segment.is_pinned)
+
+    def rename(self, segment: Segment, capacity: int, *, is_pinned: bool) -> None:
+        """Make a segment pinned or ordinary, and its capacity not more than it is. Raises OSError."""
+        path = str(self._folder / format_name(segment.number, min(capacity, segment.capacity), is_pinned=is_pinned))
+        with self._locked():
+            self._disk.rename(segment.path, path)
+
+    def remove(self, segment: Segment) -> None:
+        """Remove a segment, also one with a writer: it notices. Raises OSError."""
+        with self._locked():
+            self._remove(segment, even_if_written=True)
 
     def remove_all(self, *, pinned: bool) -> None:
         """Remove all segments, those with writers too: they notice. Raises OSError."""
         with self._locked():
             for segment in self.look().segments.values():
                 if pinned or not segment.is_pinned:
-                    self._remove(segment, evenif_written=True)
+                    self._remove(segment, even_if_written=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
@@ -128,7 +149,7 @@ class Room:
     def _count(self, file: os.DirEntry[str], contents: Contents) -> None:
         found = file.stat(follow_symlinks=False)
         parsed = parse_name(file.name)
-        if parsed is None:
+        if parsed is None or not stat.S_ISREG(found.st_mode):
             contents.used += max(round_up(found.st_size), _TABLES.get(file.name, 0))
             return
         number, capacity, is_pinned = parsed
@@ -158,14 +179,15 @@ class Room:
         return Writer(segment, file, self._disk)
 
     def _next_number(self, lock: int, contents: Contents) -> int:
-        # The lock's file remembers the last number: one that was evicted must not come back with other chunks.
-        last = int.from_bytes(os.pread(lock, 4, 0), "little")
-        contents.newest = max(last, contents.newest) + 1
-        self._disk.write(lock, [contents.newest.to_bytes(4, "little")], 0)
-        return contents.newest
+        # The lock's file remembers the last number: one that was evicted does not come back with other chunks, unless all are used.
+        last = max(int.from_bytes(os.pread(lock, 4, 0), "little"), contents.newest)
+        number = last + 1 if last < MAX_NUMBER else next(filter(lambda free: free not in contents.segments, count(1)))
+        self._disk.write(lock, [number.to_bytes(4, "little")], 0)
+        contents.newest = max(number, contents.newest)
+        return number
 
     def _make_room(self, contents: Contents, size: int) -> bool:
-        """Evict until `size` more bytes are within the limit. Changes nothing where that cannot be."""
+        """Evict until `size` more bytes are within the limit; false if that cannot be."""
         excess = contents.used + size - self.limit
         ordinary = [segment for segment in contents.segments.values() if not segment.is_pinned]
         if excess > sum(segment.claim for segment in ordinary):
@@ -179,12 +201,12 @@ class Room:
                 del contents.segments[segment.number]
         return contents.used + size <= self.limit
 
-    def _remove(self, segment: Segment, *, evenif_written: bool = False) -> bool:
+    def _remove(self, segment: Segment, *, even_if_written: bool = False) -> bool:
         try:
             file = OpenFile(os.open(segment.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
         except OSError:  # not one of ours, whatever its name
             return False
-        if not evenif_written and not try_flock(file.descriptor):
+        if not even_if_written and not try_flock(file.descriptor):
             return False
         self._disk.truncate(file.descriptor, 0)
         self._disk.unlink(segment.path)

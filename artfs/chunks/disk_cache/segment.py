@@ -42,6 +42,7 @@ _MAGIC = b"AFc1"
 PAGE = 4096
 #: Offsets in the index have 32 bits.
 MAX_CAPACITY = 1 << 32
+MAX_NUMBER = (1 << 32) - 1
 #: One system call takes no more than 1024 buffers, two for each chunk.
 MAX_BATCH = 512
 _NAME = re.compile(r"([0-9]{10})-([0-9]{10})\.(chunks1|pinned1)")
@@ -89,7 +90,7 @@ def format_name(number: int, capacity: int, *, is_pinned: bool) -> str:
 def parse_name(name: str) -> tuple[int, int, bool] | None:
     """Number, capacity and whether it is pinned; None for the name of anything else."""
     match = _NAME.fullmatch(name)
-    if match is None or not int(match[1]) or not 0 < int(match[2]) <= MAX_CAPACITY:
+    if match is None or not 0 < int(match[1]) <= MAX_NUMBER or not 0 < int(match[2]) <= MAX_CAPACITY:
         return None
     return int(match[1]), int(match[2]), match[3] == "pinned1"
 
@@ -122,9 +123,14 @@ def read_record(descriptor: int, offset: int) -> Record | None:
     return Record(Digest(digest), size, stored_size, offset)
 
 
-def iter_records(descriptor: int) -> Iterator[Record]:
-    """All records that are followed by as many bytes as they say. Raises OSError."""
-    offset, size = 0, os.fstat(descriptor).st_size
+def read_stored(descriptor: int, record: Record) -> bytes:
+    """The bytes behind a record, not verified; fewer where the file was cut off. Raises OSError."""
+    return os.pread(descriptor, record.stored_size, record.offset + RECORD_SIZE)
+
+
+def iter_records(descriptor: int, size: int) -> Iterator[Record]:
+    """All records in the first `size` bytes that are followed by as many bytes as they say. Raises OSError."""
+    offset = 0
     while offset + RECORD_SIZE < size:
         record = read_record(descriptor, offset)
         if record is None or record.end > size:
@@ -142,6 +148,10 @@ class Writer:
         self.file = file
         self._disk = disk
         self._end = round_up(segment.size)
+
+    @property
+    def size(self) -> int:
+        return self._end
 
     @property
     def room(self) -> int:

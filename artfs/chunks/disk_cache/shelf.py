@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from typing_extensions import Buffer
 
@@ -22,7 +23,7 @@ from artfs.chunks.codec import decode_chunk
 from artfs.chunks.disk_cache.disk import Disk
 from artfs.chunks.disk_cache.index import Index, Place
 from artfs.chunks.disk_cache.room import Contents, Room
-from artfs.chunks.disk_cache.segment import MAX_BATCH, RECORD_SIZE, Segment, Writer, read_record, record_size
+from artfs.chunks.disk_cache.segment import MAX_BATCH, RECORD_SIZE, Segment, Writer, read_record, read_stored, record_size
 from artfs.errors import IntegrityError
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef
@@ -51,6 +52,15 @@ class Counts:
     not_kept: int = 0
 
 
+class Held(NamedTuple):
+    """A chunk as it is in the segment of this number: its stored size may be another one than in the pack that was asked for."""
+
+    number: int
+    ref: ChunkRef
+    stored: bytes
+    plain: bytes
+
+
 class Shelf:
     """The cache in `folder`, which must be there."""
 
@@ -68,28 +78,29 @@ class Shelf:
         self.contents = Contents()
         self.look()
 
-    def look(self) -> None:
-        """Take in what others have made and removed. Raises OSError."""
+    def look(self) -> bool:
+        """Take in what others have made and removed; true if anything may be new. Raises OSError."""
         changed_ns = self._folder.stat().st_mtime_ns
         if changed_ns + _CLOCK_TICK_NS < self._looked_ns:
-            return
+            return False
         now_ns = time.time_ns()
         self.contents = self.room.look()
-        self.index.refresh()
         self._looked_ns = now_ns
+        self.index.refresh()
+        return True
 
-    def read(self, ref: ChunkRef) -> bytes | None:
-        """The plain bytes of a chunk, verified (I3); None if it is not here. Raises OSError."""
-        for place in self.index.find(ref.digest):
-            plain = self._read_at(place, ref)
-            if plain is not None:
-                return plain
-        return None
+    def read(self, ref: ChunkRef) -> Held | None:
+        """A chunk, verified (I3); None if it is not here. Raises OSError."""
+        held = self._search(ref)
+        if held is None and self.look():
+            held = self._search(ref)
+        return held
 
     def keep(self, chunks: Chunks) -> None:
         """Keep those of the chunks that are not here, as far as there is room. Raises OSError."""
         with self._writing:
-            new = {ref.digest: (ref, stored) for ref, stored in chunks if not self._is_here(ref)}
+            self.look()
+            new = {ref.digest: (ref, stored) for ref, stored in chunks if not self.is_here(ref.digest)}
             left = list(new.values())
             while left:
                 writer = self._ready_writer(record_size(left[0][0]))
@@ -110,14 +121,15 @@ class Shelf:
         # Entered when they are written, so that a crash between leaves bytes that nobody finds and not a place without bytes.
         return self.index.add(places, self.contents)
 
+    def is_here(self, digest: Digest) -> bool:
+        """Whether the index knows a place of the chunk in a segment that was here at the last look. Raises OSError."""
+        return any(place.number in self.contents.segments for place in self.index.find(digest))
+
     def drop_damaged(self, digest: Digest, place: Place) -> None:
         """Forget a chunk that is not what it should be. Raises OSError."""
         self._counts.damaged += 1
         logger.info("chunk %s in segment %d of the cache was damaged and is fetched again", digest.hex(), place.number)
         self.index.drop(digest, place)
-
-    def _is_here(self, ref: ChunkRef) -> bool:
-        return any(place.number in self.contents for place in self.index.find(ref.digest))
 
     def _ready_writer(self, need: int) -> Writer | None:
         writer = self._writer
@@ -129,9 +141,18 @@ class Shelf:
             self.look()
         return writer
 
-    def _read_at(self, place: Place, ref: ChunkRef) -> bytes | None:
+    def _search(self, ref: ChunkRef) -> Held | None:
+        for place in self.index.find(ref.digest):
+            held = self._read_at(place, ref)
+            if held is not None:
+                return held
+        return None
+
+    def _read_at(self, place: Place, ref: ChunkRef) -> Held | None:
         segment = self._find(place.number)
         if segment is None:
+            if place.number in self.contents:  # of no segment there ever was
+                self.index.drop(ref.digest, place)
             return None
         try:
             file = self._files.get(segment.path)
@@ -140,24 +161,27 @@ class Shelf:
             return None
         self._touch(segment)
         # The record is read only when something is wrong: a digest says more than it does.
-        stored = os.pread(file.descriptor, ref.stored_size, place.offset + RECORD_SIZE)
-        with contextlib.suppress(IntegrityError):
+        try:
+            stored = os.pread(file.descriptor, ref.stored_size, place.offset + RECORD_SIZE)
             if len(stored) == ref.stored_size:
-                return decode_chunk(stored, ref)
+                return Held(segment.number, ref, stored, decode_chunk(stored, ref))
+        except (IntegrityError, OSError):  # a disk that cannot read it is one more way to be damaged
+            pass
         return self._read_by_record(segment, file, place, ref)
 
-    def _read_by_record(self, segment: Segment, file: OpenFile, place: Place, ref: ChunkRef) -> bytes | None:
+    def _read_by_record(self, segment: Segment, file: OpenFile, place: Place, ref: ChunkRef) -> Held | None:
         """The chunk in the form in which it is here, which another pack may have in another form."""
         found = os.fstat(file.descriptor)
-        if not found.st_nlink or not found.st_size:  # evicted
+        if not found.st_nlink or not found.st_size:  # evicted, now or in a moment
             self._files.forget(segment.path)
+            self._looked_ns = 0
+            self.index.drop(ref.digest, place)
             return None
-        record = read_record(file.descriptor, place.offset)
-        if record is not None and record.digest == ref.digest and record.size == ref.size:
-            stored = os.pread(file.descriptor, record.stored_size, place.offset + RECORD_SIZE)
-            with contextlib.suppress(IntegrityError):
-                if len(stored) == record.stored_size:
-                    return decode_chunk(stored, ref._replace(stored_size=record.stored_size))
+        with contextlib.suppress(IntegrityError, OSError):
+            record = read_record(file.descriptor, place.offset)
+            if record is not None and record.digest == ref.digest and record.size == ref.size:
+                stored, as_here = read_stored(file.descriptor, record), ref._replace(stored_size=record.stored_size)
+                return Held(segment.number, as_here, stored, decode_chunk(stored, as_here))
         self.drop_damaged(ref.digest, place)
         return None
 
