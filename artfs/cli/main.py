@@ -49,6 +49,7 @@ COMMANDS = {
     "gc": (STORE, "Delete bytes that no version needs any more."),
     "upgrade": (STORE, "Bring the registry to the schema of this artfs."),
     "verify": (STORE, "Check that all that is stored is whole."),
+    "cache": (STORE, "Show, check, empty or fill the cache of remote object stores."),
 }
 
 
