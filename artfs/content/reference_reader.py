@@ -19,6 +19,7 @@ from artfs.content.reference_blocks import MOST_AT_ONCE, ReferenceBlocks
 from artfs.content.reference_fetches import FetchCounts, ReferenceFetches, close_pieces, take
 from artfs.content.reference_pins import Pinned, ReferencePins
 from artfs.content.reference_stream import ReferenceStreams
+from artfs.content.spool import Reserve
 from artfs.content.spools import Spools
 from artfs.model.entry import Entry
 from artfs.references.protocol import Piece
@@ -38,12 +39,15 @@ _SMALL_WHOLE = 1 << 20
 
 
 class ReferenceReader:
-    """Reads through `references`, and keeps what it may read again in `shared`; `folder` is for what comes only as a whole."""
+    """Reads through `references`, and keeps what it may read again in `shared`.
 
-    def __init__(self, references: References, shared: SharedFetches, folder: Path) -> None:
+    `folder` is for what comes only as a whole, within what `reserve` allows.
+    """
+
+    def __init__(self, references: References, shared: SharedFetches, folder: Path, reserve: Reserve | None = None) -> None:
         self._pins = ReferencePins(references)
         self._fetches = ReferenceFetches(references)
-        self._spools = Spools(folder)
+        self._spools = Spools(folder, reserve)
         self._blocks = ReferenceBlocks(self._fetches, shared, self._spools)
         self._streams = ReferenceStreams(self._fetches, shared, self._spools)
         self._prefetch = Prefetch(_pace(shared.memory))

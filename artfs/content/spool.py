@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from artfs.chunks.shared_fetches import PATIENCE_S
@@ -30,16 +30,29 @@ ABANDONED_S = 30.0
 _PIECE = 1 << 20
 #: read(2) gives no more than this at once.
 _MOST_READ = 1 << 30
+#: Of a content of unknown size so much is reserved at once.
+_RESERVED_AT_ONCE = 16 << 20
+
+#: Sets bytes apart for as long as what it returns is there; None where there is no room for them.
+Reserve = Callable[[int], object | None]
 
 
 class Spool:
     """A content of `size` bytes where that is known, called `name` in messages.
 
-    Unless it `is_usable_early`, only its end tells that it is right, and nobody gets a byte before (I9).
+    Unless it `is_usable_early`, only its end tells that it is right, and nobody gets a byte before (I9). Its bytes are reserved
+    with `reserve` before they are written (I7): all at once where the size is known.
     """
 
     def __init__(
-        self, folder: Path, name: str, size: int | None, *, is_usable_early: bool, abandoned_s: float = ABANDONED_S
+        self,
+        folder: Path,
+        name: str,
+        size: int | None,
+        *,
+        is_usable_early: bool,
+        abandoned_s: float = ABANDONED_S,
+        reserve: Reserve | None = None,
     ) -> None:
         self._name = name
         self._size = size
@@ -50,6 +63,10 @@ class Spool:
         self._asked_s = time.monotonic()
         self._is_complete = self._is_cancelled = False
         self._error: ArtfsError | None = None
+        self._reserve = reserve
+        self._reserved = 0
+        #: Holds what was reserved for as long as the file is there: its readers hold this object.
+        self._reservations: list[object] = []
         self._file = _temporary_file(folder, name)
 
     @property
@@ -152,12 +169,26 @@ class Spool:
 
     def _append(self, piece: Piece) -> None:
         view, offset = memoryview(piece), self._arrived
+        self._ensure_reserved(offset + len(view))
         while view:
             written = os.pwrite(self._file.descriptor, view, offset)
             view, offset = view[written:], offset + written
         with self._changed:
             self._arrived = offset
             self._changed.notify_all()
+
+    def _ensure_reserved(self, size: int) -> None:
+        if self._reserve is None or size <= self._reserved:
+            return
+        more = max(_RESERVED_AT_ONCE, size - self._reserved) if self._size is None else max(self._size, size) - self._reserved
+        reservation = self._reserve(more)
+        if reservation is None:
+            raise StoreFull(
+                f"{self._name} comes only as a whole, and the limit of the cache leaves no room for it: raise cache_limit, "
+                "or unpin versions"
+            )
+        self._reservations.append(reservation)
+        self._reserved += more
 
     def _read(self, offset: int, end: int) -> bytes:
         parts = []

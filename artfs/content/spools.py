@@ -17,7 +17,7 @@ from pathlib import Path
 from artfs.chunks.shared_fetches import PATIENCE_S
 from artfs.content.reference_fetches import close_pieces
 from artfs.content.reference_pins import Pinned
-from artfs.content.spool import Spool
+from artfs.content.spool import Reserve, Spool
 from artfs.errors import TimedOut
 from artfs.model.digest import Digest
 from artfs.references.changed import recorded_digest
@@ -31,10 +31,11 @@ _MOST_FILLING = 8
 
 
 class Spools:
-    """Spools in files without names below `folder`."""
+    """Spools in files without names below `folder`, within what `reserve` allows them (I7)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reserve: Reserve | None = None) -> None:
         self._folder = folder
+        self._reserve = reserve
         self._spools: OrderedDict[Digest, Spool] = OrderedDict()
         self._places = threading.BoundedSemaphore(_MOST_FILLING)
         self._lock = threading.Lock()
@@ -66,7 +67,13 @@ class Spools:
             )
         try:
             usable_early = recorded_digest(pinned.reference) is None
-            spool = Spool(self._folder, pinned.shown_uri, pinned.reference.size, is_usable_early=usable_early)
+            spool = Spool(
+                self._folder,
+                pinned.shown_uri,
+                pinned.reference.size,
+                is_usable_early=usable_early,
+                reserve=None if self._reserve is None else self._make_room,
+            )
             found = self._enter(pinned.key, spool)
             if found is spool:
                 pieces = chain(taken, answer.pieces)
@@ -100,6 +107,19 @@ class Spools:
             self._spools[key] = spool
             self._drop_old_ones()
             return spool
+
+    def _make_room(self, size: int) -> object | None:
+        """What `reserve` gives, if need be instead of the complete ones that are kept for those who read on."""
+        if self._reserve is None:
+            return object()
+        found = self._reserve(size)
+        if found is not None:
+            return found
+        with self._lock:
+            for key, spool in list(self._spools.items()):
+                if not spool.is_filling:
+                    del self._spools[key]
+        return self._reserve(size)
 
     def _drop_old_ones(self) -> None:
         """Whoever reads one that is dropped reads on: its file ends with its last reader."""

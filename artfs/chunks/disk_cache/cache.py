@@ -86,6 +86,18 @@ class DiskCache:
             what = "its disk is full: make room there, or lower cache_limit" if error.errno in _FULL else str(error)
             self._warn(f"the cache in {self.folder} cannot keep what is read ({what}); artfs goes on without")
 
+    def reserve(self, size: int) -> object | None:
+        """Set `size` bytes of the limit apart for a file elsewhere, for as long as what this returns is there, and this process.
+
+        None if there is no room. Where nothing can be kept in the folder, nothing is counted.
+        """
+        try:
+            shelf = self._open(make=True)
+            return object() if shelf is None else shelf.room.reserve(size)
+        except OSError as error:
+            self._warn(f"the cache in {self.folder} cannot count what is spooled ({error})")
+            return object()
+
     def facts(self) -> dict[str, Any]:
         """Folder, limit, bytes used and what this process has done, for people and status.json."""
         facts: dict[str, Any] = {"folder": str(self.folder), "limit": self.limit, "used": 0, "pinned": 0}

@@ -11,7 +11,7 @@ import fcntl
 import time
 from collections.abc import Iterator
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 2.0
 _PAUSE_S = 0.001
 
 

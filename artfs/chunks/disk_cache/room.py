@@ -24,6 +24,7 @@ from pathlib import Path
 from artfs.chunks.disk_cache.disk import Disk
 from artfs.chunks.disk_cache.index import MAX_LEVELS, table_name, table_size
 from artfs.chunks.disk_cache.locks import flocked, try_flock
+from artfs.chunks.disk_cache.reservation import MOST, Reservation, is_void, parse_reservation, reservation_name
 from artfs.chunks.disk_cache.segment import MAX_CAPACITY, MAX_NUMBER, PAGE, Segment, Writer, format_name, parse_name, round_up
 from artfs.objectstore.open_files import OpenFile
 
@@ -46,6 +47,7 @@ class Contents:
     """What was in the folder when it was looked at; `used` is what all of it counts for."""
 
     segments: dict[int, Segment] = field(default_factory=dict)
+    reservations: dict[str, int] = field(default_factory=dict)
     used: int = _OVERHEAD
     newest: int = 0
 
@@ -102,6 +104,16 @@ class Room:
             writers = [self._new_writer(lock, contents, size) for size in sizes]
             return [writer for writer in writers if writer is not None]
 
+    def reserve(self, size: int) -> Reservation | None:
+        """Set bytes apart for a file elsewhere; None if there is no room. Raises OSError."""
+        with self._locked() as lock:
+            contents = self.look()
+            if size > MOST or not self._make_room(contents, size):
+                return None
+            path = str(self._folder / reservation_name(self._next_number(lock, contents), size))
+            file = OpenFile(self._disk.create(path))
+            return Reservation(path, file) if try_flock(file.descriptor) else None
+
     def make_table(self, level: int) -> bool:
         """Make a table of the index unless it is there; False if there is no room. Raises OSError."""
         path = str(self._folder / table_name(level))
@@ -148,6 +160,11 @@ class Room:
 
     def _count(self, file: os.DirEntry[str], contents: Contents) -> None:
         found = file.stat(follow_symlinks=False)
+        reserved = parse_reservation(file.name)
+        if reserved is not None:
+            contents.reservations[file.path] = reserved
+            contents.used += reserved
+            return
         parsed = parse_name(file.name)
         if parsed is None or not stat.S_ISREG(found.st_mode):
             contents.used += max(round_up(found.st_size), _TABLES.get(file.name, 0))
@@ -188,6 +205,7 @@ class Room:
 
     def _make_room(self, contents: Contents, size: int) -> bool:
         """Evict until `size` more bytes are within the limit; false if that cannot be."""
+        self._forget_void_ones(contents)
         excess = contents.used + size - self.limit
         ordinary = [segment for segment in contents.segments.values() if not segment.is_pinned]
         if excess > sum(segment.claim for segment in ordinary):
@@ -200,6 +218,14 @@ class Room:
                 contents.used -= segment.claim
                 del contents.segments[segment.number]
         return contents.used + size <= self.limit
+
+    def _forget_void_ones(self, contents: Contents) -> None:
+        for path, size in list(contents.reservations.items()):
+            if is_void(path):
+                with contextlib.suppress(FileNotFoundError):
+                    self._disk.unlink(path)
+                contents.used -= size
+                del contents.reservations[path]
 
     def _remove(self, segment: Segment, *, even_if_written: bool = False) -> bool:
         try:

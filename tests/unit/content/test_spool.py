@@ -129,3 +129,25 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreFull, match="http://x/f cannot be kept in "):
         Spool(tmp_path / "file", "http://x/f", None, is_usable_early=True)
+
+
+@pytest.mark.parametrize(("size", "asked"), [(40 * MIB, [40 * MIB]), (None, [16 * MIB, 16 * MIB, 16 * MIB])])
+def test_bytes_are_reserved_before_they_are_written(size: int | None, asked: list[int], folder: Path) -> None:
+    reserved: list[int] = []
+
+    def reserve(size: int) -> object:
+        reserved.append(size)
+        return object()
+
+    data = noise(40 * MIB)
+    spool = Spool(folder, "http://x/f", size, is_usable_early=False, reserve=reserve)
+    filling(spool, in_pieces(data)).join(30)
+    assert spool.wait_complete() == len(data)
+    assert reserved == asked
+
+
+def test_what_the_limit_leaves_no_room_for_is_one_sentence(folder: Path) -> None:
+    spool = Spool(folder, "http://x/f", 10, is_usable_early=True, reserve=lambda size: None)
+    spool.fill(iter([b"0123456789"]))
+    with pytest.raises(StoreFull, match="http://x/f comes only as a whole, and the limit of the cache leaves no room for it"):
+        spool.read(0, 10)
