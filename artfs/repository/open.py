@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from artfs.chunks.disk_cache.open import open_disk_cache
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.config import Config, make_private_folder
@@ -46,7 +47,10 @@ def assemble_repository(
     metered = MeteredStore(objects)
     references = open_references(config.cache_dir) if references is None else references
     shared = SharedFetches(config.memory)  # one bound for what is kept of both, chunks and references (I7)
-    chunks = ChunkStore(metered, shared, relocate=registry.packs.relocate)
+    cache = open_disk_cache(config.chunk_cache_dir, config.cache_limit)
+    kept = cache if metered.is_remote else None  # what is on this machine already would only be there twice
+    reserve = None if cache is None else cache.reserve
+    chunks = ChunkStore(metered, shared, kept, registry.packs.relocate)
     return Repository(
         config=config,
         registry=registry,
@@ -54,6 +58,7 @@ def assemble_repository(
         chunks=chunks,
         manifests=ManifestStore(chunks),
         references=references,
-        reader=ContentReader(chunks, ReferenceReader(references, shared, config.cache_dir)),
+        reader=ContentReader(chunks, ReferenceReader(references, shared, config.cache_dir, reserve)),
         leases=LeaseKeeper(registry.leases),
+        cache=cache,
     )

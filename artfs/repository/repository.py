@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from artfs.chunks.disk_cache.cache import DiskCache
 from artfs.chunks.store import ChunkStore
 from artfs.config import Config
 from artfs.content.manifests import Manifest, ManifestStore
@@ -38,7 +39,7 @@ class _RootOf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repository:
-    """The stores together. `leases` keeps the commits of this process alive."""
+    """The stores together. `leases` keeps the commits of this process alive; `cache` is on disk, None where there is to be none."""
 
     config: Config
     registry: Registry
@@ -48,6 +49,7 @@ class Repository:
     references: References
     reader: ContentReader
     leases: LeaseKeeper
+    cache: DiskCache | None = None
     #: Set once it is known that registry and object store belong together (`binding`).
     bound: threading.Event = field(default_factory=threading.Event)
 

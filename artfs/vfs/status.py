@@ -42,6 +42,7 @@ class MountStatus:
             "requests": requests,
             "object_store": dict(self.repository.objects.counts()),
             "references": asdict(self.repository.reader.reference_counts()),
+            "cache": None if self.repository.cache is None else self.repository.cache.facts(),
             **{name: ask() for name, ask in self.gauges.items()},
         }
         return json.dumps(shown, indent=2, default=str).encode() + b"\n"
