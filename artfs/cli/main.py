@@ -134,7 +134,8 @@ app = typer.Typer(
 
 @app.callback(
     epilog="Settings are taken from options, from ARTFS_* variables, from $XDG_CONFIG_HOME/artfs/config.toml, in this order. "
-    "ARTFS_HOME keeps everything in one folder, ARTFS_MEMORY bounds the memory of reads, ARTFS_DEBUG=1 shows tracebacks."
+    "ARTFS_HOME keeps everything in one folder, ARTFS_MEMORY bounds the memory of reads, ARTFS_CACHE_LIMIT the disk that remote "
+    "stores are cached on, ARTFS_DEBUG=1 shows tracebacks."
 )
 def options(
     *,
