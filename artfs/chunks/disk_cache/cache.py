@@ -68,6 +68,8 @@ class DiskCache:
                     held = shelf.read(ref)
                     if held is not None:
                         found[ref.digest] = held.plain
+        except FileNotFoundError:
+            self._shelf = None  # somebody has removed the folder: it is made again when a chunk is kept
         except OSError as error:
             self._warn(f"the cache in {self.folder} cannot be read ({error}); artfs goes on without")
         self._counts.hits += len(found)
@@ -81,6 +83,8 @@ class DiskCache:
             shelf = self._open(make=True) if time.monotonic() >= self._paused_until_s else None
             if shelf is not None:
                 shelf.keep(chunks)
+        except FileNotFoundError:
+            self._shelf = None
         except OSError as error:
             self._paused_until_s = time.monotonic() + _PAUSE_S
             what = "its disk is full: make room there, or lower cache_limit" if error.errno in _FULL else str(error)

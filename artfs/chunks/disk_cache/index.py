@@ -19,6 +19,7 @@ process), for microseconds: two who saw the same free slot would otherwise lose 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import threading
@@ -68,22 +69,26 @@ class Index:
         self._lock = threading.Lock()
         self.refresh()
 
-    def refresh(self) -> bool:
-        """Take in the tables that others have made; true if there are any. Raises OSError."""
-        before = self._tables
-        for level in range(len(before), MAX_LEVELS):
+    def refresh(self) -> None:
+        """Take in the tables that others have made, and forget those that somebody has removed. Raises OSError."""
+        tables: list[OpenFile] = []
+        for level in range(MAX_LEVELS):
             try:
-                descriptor = os.open(self._folder / table_name(level), os.O_RDWR | os.O_CLOEXEC)
+                found = os.stat(self._folder / table_name(level))  # noqa: PTH116 -- beside fstat
+                if level < len(self._tables) and os.path.samestat(found, os.fstat(self._tables[level].descriptor)):
+                    tables.append(self._tables[level])
+                else:
+                    tables.append(OpenFile(os.open(self._folder / table_name(level), os.O_RDWR | os.O_CLOEXEC)))
             except FileNotFoundError:
                 break
-            self._tables = [*self._tables[:level], OpenFile(descriptor)]
-        return len(self._tables) > len(before)
+        self._tables = tables
 
     def find(self, digest: Digest) -> Iterator[Place]:
         """Where the chunk may lie, by what the tables say. Raises OSError."""
         tag = digest[8:16]
-        for level in range(len(self._tables) - 1, -1, -1):
-            page = self._read_page(level, digest)[1]
+        tables = self._tables  # another thread may replace it
+        for level in range(len(tables) - 1, -1, -1):
+            page = _read_page(tables, level, digest)[1]
             at = page.find(tag)
             while at >= 0:
                 if at % _SLOT.size == 0:
@@ -94,25 +99,24 @@ class Index:
 
     def add(self, places: Iterable[tuple[Digest, Place]], alive: Container[int]) -> bool:
         """Enter chunks; slots of segments that are not `alive` may be taken. False if there is no room for all. Raises OSError."""
-        if not self._tables and not self._add_table():
-            return False
         left = list(places)
-        while left:
-            with self._lock, flocked(self._tables[0].descriptor):
-                left = [(digest, place) for digest, place in left if not self._add(digest, place, alive)]
-            if left and not self._add_table():  # not under the lock: whoever makes room for a table takes another
+        while True:
+            with self._changing() as tables:
+                left = [(digest, place) for digest, place in left if not self._add(tables, digest, place, alive)]
+            if not left:
+                return True
+            if not self._add_table(len(tables)):  # not under the lock: whoever makes room for a table takes another
                 return False
-        return True
 
     def drop(self, digest: Digest, place: Place) -> None:
         """Forget that the chunk lies there. Raises OSError."""
         slot = _SLOT.pack(digest[8:16], *place)
-        with self._lock, flocked(self._tables[0].descriptor):
-            for level in range(len(self._tables)):
-                start, page = self._read_page(level, digest)
+        with self._changing() as tables:
+            for level, table in enumerate(tables):
+                start, page = _read_page(tables, level, digest)
                 at = page.find(slot)
                 if at >= 0 and at % _SLOT.size == 0:
-                    self._disk.write(self._tables[level].descriptor, [_EMPTY], start + at)
+                    self._disk.write(table.descriptor, [_EMPTY], start + at)
 
     def iter_slots(self) -> Iterator[tuple[Place, Callable[[], None]]]:
         """All slots that were used, each with what empties it. Raises OSError."""
@@ -122,41 +126,48 @@ class Index:
                 for at in range(0, len(page) // _SLOT.size * _SLOT.size, _SLOT.size):
                     _, number, offset = _SLOT.unpack_from(page, at)
                     if number:
-                        yield Place(number, offset), partial(self._empty, level, start + at, page[at : at + _SLOT.size])
+                        yield Place(number, offset), partial(self._empty, table, start + at, page[at : at + _SLOT.size])
 
     def clear(self) -> None:
         """Forget all. Raises OSError."""
-        if self._tables:
-            with self._lock, flocked(self._tables[0].descriptor):
-                for level, table in enumerate(self._tables):
-                    self._disk.truncate(table.descriptor, 0)
-                    self._disk.truncate(table.descriptor, table_size(level))
+        with self._changing() as tables:
+            for level, table in enumerate(tables):
+                self._disk.truncate(table.descriptor, 0)
+                self._disk.truncate(table.descriptor, table_size(level))
 
-    def _empty(self, level: int, start: int, slot: bytes) -> None:
-        table = self._tables[level].descriptor
-        with self._lock, flocked(self._tables[0].descriptor):
-            if os.pread(table, _SLOT.size, start) == slot:  # else somebody has used it anew
-                self._disk.write(table, [_EMPTY], start)
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[list[OpenFile]]:
+        """The right to change the tables, which may be none. Another thread may take in others meanwhile."""
+        tables = self._tables
+        if not tables:
+            yield tables
+            return
+        with self._lock, flocked(tables[0].descriptor):
+            yield tables
 
-    def _add(self, digest: Digest, place: Place, alive: Container[int]) -> bool:
-        for level, table in enumerate(self._tables):
-            start, page = self._read_page(level, digest)
-            numbers = _NUMBERS.unpack(page)
-            for slot, number in enumerate(numbers):
+    def _empty(self, table: OpenFile, start: int, slot: bytes) -> None:
+        with self._changing():
+            if os.pread(table.descriptor, _SLOT.size, start) == slot:  # else somebody has used it anew
+                self._disk.write(table.descriptor, [_EMPTY], start)
+
+    def _add(self, tables: list[OpenFile], digest: Digest, place: Place, alive: Container[int]) -> bool:
+        for level, table in enumerate(tables):
+            start, page = _read_page(tables, level, digest)
+            for slot, number in enumerate(_NUMBERS.unpack(page)):
                 if not number or number not in alive:
                     self._disk.write(table.descriptor, [_SLOT.pack(digest[8:16], *place)], start + slot * _SLOT.size)
                     return True
         return False
 
-    def _add_table(self) -> bool:
-        level = len(self._tables)
+    def _add_table(self, level: int) -> bool:
         if level == MAX_LEVELS or not self._make_table(level):
             return False
         self.refresh()
         return len(self._tables) > level
 
-    def _read_page(self, level: int, digest: Digest) -> tuple[int, bytes]:
-        """The page for this digest and where it begins; a table that was cut off ends in zeros."""
-        start = int.from_bytes(digest[:8], "little") % (table_size(level) // _PAGE_SIZE) * _PAGE_SIZE
-        page = os.pread(self._tables[level].descriptor, _PAGE_SIZE, start)
-        return start, page if len(page) == _PAGE_SIZE else page.ljust(_PAGE_SIZE, b"\0")
+
+def _read_page(tables: list[OpenFile], level: int, digest: Digest) -> tuple[int, bytes]:
+    """Where the page for this digest begins, and the page; a table that was cut off ends in zeros."""
+    start = int.from_bytes(digest[:8], "little") % (table_size(level) // _PAGE_SIZE) * _PAGE_SIZE
+    page = os.pread(tables[level].descriptor, _PAGE_SIZE, start)
+    return start, page if len(page) == _PAGE_SIZE else page.ljust(_PAGE_SIZE, b"\0")

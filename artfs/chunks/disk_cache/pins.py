@@ -21,7 +21,17 @@ from typing_extensions import Buffer
 from artfs.chunks.disk_cache.disk import Disk
 from artfs.chunks.disk_cache.locks import try_flock
 from artfs.chunks.disk_cache.pin_list import PinList, encode_pin_list, list_name, read_pin_lists
-from artfs.chunks.disk_cache.segment import MAX_BATCH, Record, Segment, Writer, iter_records, read_stored, record_size, round_up
+from artfs.chunks.disk_cache.segment import (
+    MAX_BATCH,
+    MAX_CAPACITY,
+    Record,
+    Segment,
+    Writer,
+    iter_records,
+    read_stored,
+    record_size,
+    round_up,
+)
 from artfs.chunks.disk_cache.shelf import Chunks, Shelf, fitting, total_size
 from artfs.errors import Busy, IntegrityError, StoreFull
 from artfs.model.digest import Digest
@@ -150,9 +160,10 @@ class Pins:
         if not refs:
             return []
         need, largest = total_size(refs), max(map(record_size, refs))
-        full = round_up(max(self._shelf.room.segment_size, need // _MOST_SEGMENTS, 2 * largest))
+        full = min(MAX_CAPACITY, round_up(max(self._shelf.room.segment_size, need // _MOST_SEGMENTS, 2 * largest)))
         need += (need // full + 2) * largest  # a segment is left when a chunk does not fit into it
-        sizes = [full] * (need // full) + [round_up(need % full)]
+        sizes = [full] * (need // full + 1)
+        sizes[-1] = round_up(need % full) or full
         writers = self._shelf.room.new_writers(sizes)
         if writers is None:
             available = max(0, self._shelf.room.available())

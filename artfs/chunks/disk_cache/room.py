@@ -17,7 +17,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -90,7 +90,7 @@ class Room:
                 return None
             for segment in contents.segments.values():
                 if not segment.is_pinned and segment.room >= max(need, _WORTH_GOING_ON):
-                    writer = self._take_over(segment)
+                    writer = self._take_over(segment, need)
                     if writer is not None:
                         return writer
             return self._new_writer(lock, contents, max(self.segment_size, round_up(need)))
@@ -175,11 +175,13 @@ class Room:
         contents.used += segment.claim
         contents.newest = max(contents.newest, number)
 
-    def _take_over(self, segment: Segment) -> Writer | None:
+    def _take_over(self, segment: Segment, need: int) -> Writer | None:
         with contextlib.suppress(FileNotFoundError):
             file = OpenFile(os.open(segment.path, os.O_RDWR | os.O_CLOEXEC))
             if try_flock(file.descriptor):
-                return Writer(segment, file, self._disk)
+                # Its last writer may have written between our look and its end.
+                segment = replace(segment, size=os.fstat(file.descriptor).st_size)
+                return Writer(segment, file, self._disk) if segment.room >= need else None
         return None
 
     def _new_writer(self, lock: int, contents: Contents, capacity: int) -> Writer | None:

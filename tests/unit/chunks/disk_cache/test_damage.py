@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import struct
 from pathlib import Path
 
@@ -131,3 +132,25 @@ def test_a_chunk_that_another_pack_has_in_another_form_is_found(folder: Path) ->
     cache = DiskCache(folder, LIMIT)
     assert cache.get([ref._replace(stored_size=ref.size)]) == {ref.digest: plain_of(ref.digest)}
     assert cache.get([ref._replace(size=ref.size + 1)]) == {}
+
+
+def test_a_folder_that_is_removed_is_made_again(folder: Path) -> None:
+    cache = DiskCache(folder, LIMIT)
+    assert len(cache.get(refs_of(CHUNKS))) == len(CHUNKS)
+    shutil.rmtree(folder)
+    for _ in range(2):
+        cache.get(refs_of(CHUNKS))
+        cache.put(CHUNKS)
+    assert set(cache.get(refs_of(CHUNKS))) == digests_of(CHUNKS)
+    assert set(DiskCache(folder, LIMIT).get(refs_of(CHUNKS))) == digests_of(CHUNKS)
+
+
+@pytest.mark.parametrize("name", ["index1-0", "lock", "*.chunks1"])
+def test_files_that_are_removed_while_it_is_open(name: str, folder: Path) -> None:
+    cache = DiskCache(folder, LIMIT)
+    assert len(cache.get(refs_of(CHUNKS))) == len(CHUNKS)
+    next(folder.glob(name)).unlink()
+    cache.put(CHUNKS)
+    cache.put(noise_chunks(5, 5_000, 9))
+    assert_recovers(folder)
+    assert set(cache.get(refs_of(CHUNKS))) == digests_of(CHUNKS)
