@@ -45,6 +45,10 @@ class ReadThreads(Protocol):
         """Have `call` called soon."""
         ...
 
+    def close(self, *, wait: bool) -> None:
+        """End, once the calls under way have ended; wait for them if told to."""
+        ...
+
 
 class ReadChunks(NamedTuple):
     """What a read has brought: plain bytes, and the chunks whose packs are not there."""
@@ -70,6 +74,12 @@ class PackReads:
             read.found.update(part.found)
             read.missing.extend(part.missing)
         return read
+
+    def close(self) -> None:
+        """Let go of the threads. What is still read is read by its caller alone."""
+        if self._threads is not None:
+            self._threads.close(wait=False)
+            self._threads = None
 
     def _read_runs(self, runs: list[list[ChunkRef]], on_run: OnRun | None) -> Iterable[ReadChunks]:
         threads = self._threads

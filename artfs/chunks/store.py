@@ -65,6 +65,10 @@ class ChunkStore:
         """The plain bytes of a chunk if they are in memory."""
         return self._shared.peek(digest)
 
+    def close(self) -> None:
+        """Let go of threads; reading stays possible."""
+        self._packs.close()
+
     def _fetch(self, own: dict[Digest, ChunkRef]) -> dict[Digest, bytes]:
         cache = self._cache
         if cache is None:

@@ -94,6 +94,16 @@ class Manifest:
             yield from self._iter_range(children(under), keep=False)
             yield from self._iter_range(grandchildren(under), keep=False)
 
+    def iter_after(self, path: str) -> Iterator[Entry]:
+        """The entries after `path` in order, reading one page after the other when it is needed, and keeping them."""
+        key = sort_key(path)
+        first = max(bisect_right(self._firsts, key) - 1, 0)
+        for index in range(first, len(self.pages)):
+            page = self.read_page(index)
+            start = bisect_right(page, key, key=lambda entry: entry.sort_key) if index == first else 0
+            for position in range(start, len(page)):
+                yield page[position]
+
     def read_page(self, index: int) -> Page:
         """The entries of `pages[index]`."""
         pages = self.pages

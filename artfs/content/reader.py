@@ -1,7 +1,8 @@
 """The bytes of files and references: any range, in pieces, or copied to a file.
 
-Every chunk is verified by the chunk store on its way (I3). Reading from front to back is noticed and read ahead (`prefetch`).
-References are read by `reference_reader`; what has no bytes (directories, symlinks) is not read at all.
+Every chunk is verified by the chunk store on its way (I3). Reading from front to back is noticed and read ahead (`prefetch`), and
+so is, where the store is far away, reading one file after the other (`file_sequences`); `paces` says how far. References are read
+by `reference_reader`; what has no bytes (directories, symlinks) is not read at all.
 
 Thread-safe; there is no state per reader, so a range may be asked for in any order from any thread.
 """
@@ -11,19 +12,21 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from typing import Protocol
 
 from artfs.content.chunk_map import ChunkMap, Located
+from artfs.content.file_sequences import FileSequences, Following
+from artfs.content.paces import NEAR, ReadingPaces
 from artfs.content.prefetch import Prefetch
 from artfs.content.reference_fetches import FetchCounts
 from artfs.content.reference_reader import ReferenceReader
-from artfs.errors import IntegrityError, InternalError, StoreFull
+from artfs.content.workers import Workers
+from artfs.errors import IntegrityError, InternalError, PackMissing, StoreFull
 from artfs.model.entry import ChunkRef, Content, Entry, Kind
 from artfs.references.protocol import Piece
 
-#: Ranges of `iter_bytes` that are fetched while the one before them is used.
-_PIECES_AHEAD = 4
 #: Fewest buffers that `os.writev` must take on any POSIX system is 16; Linux takes 1024.
 _MOST_BUFFERS = 512
 
@@ -35,8 +38,8 @@ class ChunkSource(Protocol):
         """The verified bytes of the chunks, kept in memory for the next one who asks."""
         ...
 
-    def read_uncached(self, refs: Sequence[ChunkRef]) -> list[bytes]:
-        """The verified bytes of the chunks, straight from the packs."""
+    def read_once(self, refs: Sequence[ChunkRef]) -> list[bytes]:
+        """The verified bytes of the chunks, past the memory."""
         ...
 
 
@@ -51,11 +54,14 @@ class ByteSink(Protocol):
 class ContentReader:
     """Reads file entries through a chunk store, and reference entries through `references`, if there is one."""
 
-    def __init__(self, chunks: ChunkSource, references: ReferenceReader | None = None) -> None:
+    def __init__(self, chunks: ChunkSource, references: ReferenceReader | None = None, paces: ReadingPaces = NEAR) -> None:
         self._chunks = chunks
         self._references = references
+        self._paces = paces
         self._map = ChunkMap(chunks)
-        self._prefetch = Prefetch()
+        self._prefetch = Prefetch(paces.within)
+        self._sequences = None if paces.across is None else FileSequences(chunks.read, self._map, paces.across)
+        self._copying = Workers(paces.copy_threads, "artfs-copy")
 
     def known_size(self, entry: Entry) -> int | None:
         """The size of a file or reference, None if nobody has asked for it yet: a reference may have none recorded. Never waits."""
@@ -69,9 +75,10 @@ class ContentReader:
         """
         return entry.size if entry.kind is Kind.FILE else self._reference_reader(entry).size(entry, anew=anew)
 
-    def read(self, entry: Entry, offset: int, length: int) -> bytes:
+    def read(self, entry: Entry, offset: int, length: int, following: Following | None = None) -> bytes:
         """`length` bytes of the file from `offset` on; fewer only where the file ends.
 
+        `following` gives the entries that come after this one in the manifest, for those who read one after the other.
         Of a reference also ReferenceChanged where its content is not what was recorded (I9), AccessDenied and ReferenceUnavailable.
         """
         if entry.kind is Kind.REFERENCE:
@@ -80,16 +87,16 @@ class ContentReader:
         end = min(offset + length, entry.size)
         if offset >= end:
             return b""
+        if self._sequences is not None:  # before reading, so that what comes next is on its way meanwhile
+            if following is not None:
+                self._sequences.note(entry, offset, end, following)
+            self._note(entry, content, offset, end)
         try:
             data = self._read_range(content, offset, end)
         except IntegrityError as error:
-            raise IntegrityError(f"cannot read {entry.path!r}: {error.message}") from error
-        if len(content.refs) > 1 or content.is_indirect:
-
-            def fetch(start: int, count: int) -> None:
-                self._chunks.read([located.ref for located in self._map.locate(content, start, count)])
-
-            self._prefetch.note(entry.digest, offset, end - offset, entry.size, fetch)
+            raise _of_entry(entry, error) from error
+        if self._sequences is None:
+            self._note(entry, content, offset, end)
         return data
 
     def iter_bytes(self, entry: Entry, size: int = 1 << 20) -> Iterator[bytes]:
@@ -114,8 +121,11 @@ class ContentReader:
                     file.write(chunk)
 
     def close(self) -> None:
-        """Stop reading ahead; reading stays possible."""
-        self._prefetch.close()
+        """Stop reading ahead; reading stays possible. A store that is far away is not waited for."""
+        if self._sequences is not None:
+            self._sequences.close()
+        self._prefetch.close(wait=self._sequences is None)
+        self._copying.close(wait=False)
         if self._references is not None:
             self._references.close()
 
@@ -130,8 +140,15 @@ class ContentReader:
 
     def _iter_to_copy(self, entry: Entry, *, is_scratch: bool) -> Iterator[Sequence[Piece]]:
         if entry.kind is not Kind.REFERENCE:
-            return self._iter_pieces(entry, 1 << 20)
+            return self._iter_pieces(entry, self._paces.piece)
         return ([piece] for piece in self._reference_reader(entry).iter_bytes(entry, is_scratch=is_scratch))
+
+    def _note(self, entry: Entry, content: Content, offset: int, end: int) -> None:
+        if len(content.refs) > 1 or content.is_indirect:
+            self._prefetch.note(entry.digest, offset, end - offset, entry.size, partial(self._bring, content))
+
+    def _bring(self, content: Content, start: int, count: int) -> None:
+        self._chunks.read([located.ref for located in self._map.locate(content, start, count)])
 
     def _read_range(self, content: Content, offset: int, end: int) -> bytes:
         located = self._map.locate(content, offset, end - offset)
@@ -140,9 +157,11 @@ class ContentReader:
             raise IntegrityError("its chunks end before the file does")
         if len(chunks) == 1:
             return chunks[0][offset - located[0].start : end - located[0].start]
-        chunks[0] = chunks[0][offset - located[0].start :]
-        chunks[-1] = chunks[-1][: end - located[-1].start]
-        return b"".join(chunks)
+        # Views, so that nothing is copied twice.
+        pieces: list[bytes | memoryview] = [*chunks]
+        pieces[0] = memoryview(chunks[0])[offset - located[0].start :]
+        pieces[-1] = memoryview(chunks[-1])[: end - located[-1].start]
+        return b"".join(pieces)
 
     def _iter_pieces(self, entry: Entry, size: int) -> Iterator[list[bytes]]:
         content = _content_of(entry)
@@ -150,25 +169,29 @@ class ContentReader:
         try:
             if entry.size <= size:
                 for refs in groups:
-                    yield self._chunks.read_uncached(refs)
+                    yield self._chunks.read_once(refs)
                 return
-            with ThreadPoolExecutor(2, thread_name_prefix="artfs-copy") as executor:
-                yield from self._iter_ahead(groups, executor)
+            yield from self._iter_ahead(groups)
         except IntegrityError as error:
-            raise IntegrityError(f"cannot read {entry.path!r}: {error.message}") from error
+            raise _of_entry(entry, error) from error
 
-    def _iter_ahead(self, groups: Iterator[list[ChunkRef]], executor: ThreadPoolExecutor) -> Iterator[list[bytes]]:
+    def _iter_ahead(self, groups: Iterator[list[ChunkRef]]) -> Iterator[list[bytes]]:
         waiting: deque[Future[list[bytes]]] = deque()
         try:
             for refs in groups:
-                waiting.append(executor.submit(self._chunks.read_uncached, refs))
-                if len(waiting) > _PIECES_AHEAD:
+                waiting.append(self._copying.submit(partial(self._chunks.read_once, refs)))
+                if len(waiting) > self._paces.pieces_ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _of_entry(entry: Entry, error: IntegrityError) -> IntegrityError:
+    kind = PackMissing if isinstance(error, PackMissing) else IntegrityError
+    return kind(f"cannot read {entry.path!r}: {error.message}")
 
 
 def _content_of(entry: Entry) -> Content:

@@ -9,8 +9,10 @@ from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.config import Config, make_private_folder
 from artfs.content.manifests import ManifestStore
+from artfs.content.paces import NEAR, far
 from artfs.content.reader import ContentReader
 from artfs.content.reference_reader import ReferenceReader
+from artfs.content.workers import Workers
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
 from artfs.objectstore.protocol import ObjectStore
@@ -19,6 +21,9 @@ from artfs.references.references import References
 from artfs.registry.open import Registry, open_registry
 from artfs.repository.leases import LeaseKeeper
 from artfs.repository.repository import Repository
+
+#: Requests of single reads from a remote store that are made beside the one that the reader makes itself.
+_FETCH_THREADS = 16
 
 
 def open_repository(config: Config) -> Repository:
@@ -50,7 +55,9 @@ def assemble_repository(
     cache = open_disk_cache(config.chunk_cache_dir, config.cache_limit)
     kept = cache if metered.is_remote else None  # what is on this machine already would only be there twice
     reserve = None if cache is None else cache.reserve
-    chunks = ChunkStore(metered, shared, kept, registry.packs.relocate)
+    threads = Workers(_FETCH_THREADS, "artfs-fetch") if metered.is_remote else None
+    chunks = ChunkStore(metered, shared, kept, registry.packs.relocate, threads=threads)
+    paces = far(config.memory) if metered.is_remote else NEAR
     return Repository(
         config=config,
         registry=registry,
@@ -58,7 +65,7 @@ def assemble_repository(
         chunks=chunks,
         manifests=ManifestStore(chunks),
         references=references,
-        reader=ContentReader(chunks, ReferenceReader(references, shared, config.cache_dir, reserve)),
+        reader=ContentReader(chunks, ReferenceReader(references, shared, config.cache_dir, reserve), paces),
         leases=LeaseKeeper(registry.leases),
         cache=cache,
     )

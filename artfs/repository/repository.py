@@ -66,6 +66,7 @@ class Repository:
         Commits still under way fail.
         """
         self.reader.close()
+        self.chunks.close()
         self.references.close()
         self.leases.close()
         self.registry.close()

@@ -218,7 +218,7 @@ def _read_small(repository: Repository, entries: Iterable[Entry]) -> dict[str, l
     """The chunks of the files among `entries` that are not large, by path, in as few reads of the store as possible."""
     small = [entry for entry in entries if entry.kind is Kind.FILE and not entry.content.is_indirect and entry.size <= _TASK_SIZE]
     try:
-        chunks = iter(repository.chunks.read_uncached([ref for entry in small for ref in entry.content.refs]))
+        chunks = iter(repository.chunks.read_once([ref for entry in small for ref in entry.content.refs]))
     except IntegrityError:
         return {}  # read one by one, so that the error names the file and the others arrive
     return {entry.path: [next(chunks) for _ in entry.content.refs] for entry in small}

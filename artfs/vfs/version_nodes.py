@@ -8,7 +8,7 @@ References are files, the same where their URI and what was recorded of it is th
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 from artfs.errors import IntegrityError
 from artfs.model.entry import Entry, Kind
@@ -147,10 +147,14 @@ class VersionFile(_Leaf):
     def _read(self, size: int, offset: int, length: int) -> bytes:
         if offset >= size or length <= 0:
             return b""
-        data = self._reading.reader.read(self.entry, offset, length)
+        data = self._reading.reader.read(self.entry, offset, length, self._following)
         if len(data) != min(length, size - offset):
             raise IntegrityError(f"{self.where} is shorter than its manifest says: run 'artfs verify --read-data'")
         return data
+
+    def _following(self) -> Iterator[Entry]:
+        """What a program reads next that goes through the directory in order."""
+        return self.view.manifest.iter_after(self.entry.path)
 
 
 class VersionReference(VersionFile):

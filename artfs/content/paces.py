@@ -1,0 +1,56 @@
+"""How far ahead a content reader reads, and how much it has under way: by where the object store is.
+
+A store near by answers at once, so that little ahead hides all of its time. One that is far away gives its bandwidth only to those
+who have bandwidth × delay under way, in several requests; and who reads many small files waits for each of them unless those that
+come next are on their way. Values only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from artfs.content.prefetch import CHUNK_PACE, Pace
+
+_MIB = 1 << 20
+#: Enough for 64 Gbit/s at a delay of 8 ms, or 25 Gbit/s at 20 ms.
+_LARGEST_WINDOW = 64 * _MIB
+_MOST_STEP = 8 * _MIB
+_THREADS = 16
+#: Of the memory, what one reader may have ahead, and what all may: half for those who read within files, half across.
+_WINDOW_SHARE = 4
+_BUDGET_SHARE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPaces:
+    """`within` is for one file read from front to back, `across` for small files read in order, None where that does not pay.
+
+    Copying a whole file reads pieces of `piece` bytes, of which up to `pieces_ahead` are under way, by `copy_threads` for all
+    copies.
+    """
+
+    within: Pace = CHUNK_PACE
+    across: Pace | None = None
+    piece: int = _MIB
+    pieces_ahead: int = 4
+    copy_threads: int = 8
+
+
+#: For a store on this machine.
+NEAR = ReadingPaces()
+
+
+def far(memory: int) -> ReadingPaces:
+    """For a store behind a network, and `memory` bytes to keep chunks in, which may be few."""
+    largest = min(_LARGEST_WINDOW, memory // _WINDOW_SHARE)
+    pace = Pace(
+        first=min(_MIB, largest),
+        largest=largest,
+        least_step=min(_MIB, largest),
+        most_step=min(_MOST_STEP, largest),
+        batch=min(_MOST_STEP, largest),
+        budget=memory // _BUDGET_SHARE,
+        threads=_THREADS,
+    )
+    piece = max(_MIB, min(_MOST_STEP // 2, memory // 32))
+    return ReadingPaces(within=pace, across=pace, piece=piece, pieces_ahead=8, copy_threads=_THREADS)
