@@ -70,10 +70,19 @@ class ChunkSink:
         self._recent_lock = threading.Lock()
         self.stored_bytes = 0
 
+    def find(self, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
+        """Where those of the chunks lie that need not be stored again. For any thread."""
+        with self._recent_lock:
+            known = {digest: self._recent[digest] for digest in digests if digest in self._recent}
+        missing = [digest for digest in dict.fromkeys(digests) if digest not in known]
+        if missing:
+            known.update(self._packs.find_chunks(self._entity, self._lease, missing))
+        return known
+
     def prepare(self, pieces: Sequence[Buffer]) -> list[Prepared]:
         """Digest the pieces, look them up, and encode the new ones. For any thread."""
         digests = [digest_of(piece) for piece in pieces]
-        known = self._find(digests)
+        known = self.find(digests)
         prepared: list[Prepared] = []
         encoded: dict[Digest, Buffer] = {}
         for digest, piece in zip(digests, pieces, strict=True):
@@ -100,14 +109,6 @@ class ChunkSink:
     def discard(self) -> None:
         with self._lock:
             self._writer.discard()
-
-    def _find(self, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
-        with self._recent_lock:
-            known = {digest: self._recent[digest] for digest in digests if digest in self._recent}
-        missing = [digest for digest in dict.fromkeys(digests) if digest not in known]
-        if missing:
-            known.update(self._packs.find_chunks(self._entity, self._lease, missing))
-        return known
 
     def _store_new(self, chunk: Prepared) -> ChunkRef:
         with self._recent_lock:

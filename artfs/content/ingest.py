@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -21,13 +21,13 @@ from typing_extensions import Buffer
 
 from artfs.chunks.cutter import cut
 from artfs.content.add_files import WHOLE_SIZE, FileAdder
-from artfs.content.chunk_sink import ChunkSink, PackIndex
+from artfs.content.chunk_sink import ChunkSink, PackIndex, Prepared
 from artfs.content.content_builder import ContentBuilder
 from artfs.content.memo import Memo
 from artfs.content.pipeline import InlineExecutor
 from artfs.content.source import stat_source
 from artfs.content.walk import FoundFile
-from artfs.model.digest import digest_of
+from artfs.model.digest import Digest, digest_of
 from artfs.model.entry import ChunkRef, Entry, LeaseId, PackId, make_pack_id
 from artfs.objectstore.protocol import ObjectStore
 
@@ -100,6 +100,17 @@ class Ingest:
     def put_chunk(self, data: bytes) -> ChunkRef:
         """Store a manifest page, root or chunk list."""
         return self._manifest.put(data)
+
+    def find_chunks(self, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
+        """Where those chunks of files lie that need not be stored again. For any thread."""
+        return self._data.find(digests)
+
+    def add_encoded(self, chunks: Sequence[Prepared]) -> list[ChunkRef]:
+        """Store chunks of files that were found nowhere (`find_chunks`), as another store has them; their places, in order.
+
+        The caller has verified them (I3).
+        """
+        return self._data.store(chunks)
 
     def flush(self) -> None:
         """Returns when everything added so far can be read from the object store; more may be added meanwhile and afterwards."""

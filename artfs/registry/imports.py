@@ -114,6 +114,18 @@ class Imports:
 
         return self._database.read(work)
 
+    def runs(self, run_ids: Sequence[str]) -> list[RunRecord]:
+        """Those of the runs that are here, in the order in which they were made."""
+
+        def work(connection: Connection) -> list[RunRecord]:
+            return [
+                run
+                for start in range(0, len(run_ids), BATCH)
+                for run in select_runs(connection, runs.c.run.in_(run_ids[start : start + BATCH]), order_by=runs.c.id)
+            ]
+
+        return self._database.read(work)
+
     def add_run(self, run: RunRecord) -> bool:
         """Enter a run under its id, or bring it up to date. False when the id belongs to another run here."""
         return self._database.write(lambda connection: _add_run(connection, run))

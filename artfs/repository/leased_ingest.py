@@ -36,6 +36,7 @@ class LeasedIngest(Ingest):
         )
         self._repository = repository
         self._process = os.getpid()
+        self._keeps = False
         self._watch()
 
     def abort(self) -> None:
@@ -46,7 +47,24 @@ class LeasedIngest(Ingest):
             super().abort()
         finally:
             if self._finalizer.detach() is not None:
-                _give_up(self._repository, self.lease)
+                if self._keeps:
+                    self._repository.leases.end(self.lease)  # gc knows what of it was kept, and removes the rest
+                else:
+                    _give_up(self._repository, self.lease)
+
+    def keep_stored(self) -> None:
+        """Let later commits of the entity find what is durable by now, even if this one comes to nothing."""
+        self._keeps = True  # before: should the answer be lost, the packs may have been kept
+        self._repository.registry.imports.keep_packs(self.lease)
+
+    def pause(self) -> None:
+        """Give up as `abort` does, but keep what is durable for whoever goes on with the work. Raises no error of artfs."""
+        super().abort()
+        try:
+            self.keep_stored()
+        except ArtfsError as error:
+            logger.info("what was stored under the lease %s has to be stored again: %s", self.lease.hex(), error)
+        self.abort()
 
     def store_no_more(self) -> None:
         """The content is a version already: what is not stored by now is not needed, and the lease only ends with the commit."""

@@ -1,0 +1,107 @@
+"""The content of one version, from one repository into an ingest of another: chunks, and then a manifest that says where they are.
+
+Pages are cut by the paths in them alone, so the manifest has the same pages and the same digest at the destination. A page that the
+source has in common with a version that both repositories have is taken over from there: a version that differs in one file costs
+that file and one page, whatever its size.
+
+One call runs in one thread; chunks are read by those of the executor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
+
+from artfs.content.chunk_map import ChunkMap
+from artfs.content.content_builder import ContentBuilder
+from artfs.content.manifest_writer import WrittenManifest
+from artfs.content.manifests import Manifest
+from artfs.content.page_writer import PageWriter
+from artfs.content.pages import Page
+from artfs.errors import IntegrityError
+from artfs.model.digest import Digest
+from artfs.model.entry import ChunkRef, Entry, Kind
+from artfs.model.manifest_root import PageRef
+from artfs.model.records import VersionRecord
+from artfs.repository.copy_chunks import ChunkCopier, CopyTotals
+from artfs.repository.leased_ingest import LeasedIngest
+from artfs.repository.repository import Repository
+
+#: What is durable is kept for a copy that goes on after this one has died, each time so many more bytes have been sent.
+_KEEP_EVERY = 256 << 20
+
+#: One version as the source and as the destination has it.
+Common = tuple[Manifest, Manifest]
+
+
+class VersionCopier:
+    """Copies versions from `source` with the threads of `executor`; counts in `totals`, and calls `on_progress` now and then."""
+
+    def __init__(self, source: Repository, executor: Executor, totals: CopyTotals, on_progress: Callable[[], object]) -> None:
+        self._source = source
+        self._executor = executor
+        self._totals = totals
+        self._on_progress = on_progress
+        self._map = ChunkMap(source.chunks)
+
+    def copy(self, version: VersionRecord, ingest: LeasedIngest, common: Common | None) -> WrittenManifest:
+        """Store the content of `version` in `ingest`, and its manifest. IntegrityError when it is not what its digest says.
+
+        `common` is a version that the source and the destination have.
+        """
+        kept = 0
+
+        def on_window() -> None:
+            nonlocal kept
+            self._on_progress()
+            if ingest.stored_bytes - kept >= _KEEP_EVERY:
+                ingest.keep_stored()
+                kept = ingest.stored_bytes
+
+        chunks = ChunkCopier(self._source, ingest, self._executor, self._totals, on_window)
+        writer = PageWriter(ingest.put_chunk)
+        try:
+            for page in self._iter_pages(self._source.manifest(version), common):
+                if isinstance(page, PageRef):
+                    chunks.then(partial(writer.reuse, page))
+                    self._totals.bytes_done += page.size
+                    continue
+                for entry in page:
+                    self._copy_entry(entry, chunks, writer, ingest)
+            chunks.finish()
+            written = writer.finish()
+        except BaseException:
+            chunks.cancel()
+            raise
+        if written.digest != version.digest:
+            raise IntegrityError(f"the content of {version.qualified_name} is not what its digest says: run `artfs verify`")
+        return written
+
+    def _copy_entry(self, entry: Entry, chunks: ChunkCopier, writer: PageWriter, ingest: LeasedIngest) -> None:
+        if entry.kind is not Kind.FILE or not entry.content.refs:
+            chunks.then(partial(writer.add, entry))
+            return
+        builder = ContentBuilder(ingest.put_chunk)
+        chunks.add(self._chunks_of(entry), builder.add)
+        chunks.then(lambda: writer.add(replace(entry, content=builder.finish())))
+
+    def _chunks_of(self, entry: Entry) -> Iterator[ChunkRef]:
+        return (located.ref for located in self._map.iter_located(entry.content, 0, entry.size))
+
+    def _iter_pages(self, manifest: Manifest, common: Common | None) -> Iterator[Page | PageRef]:
+        """The pages in order, each as it is at the destination already, or read from the source."""
+        known = {} if common is None else _common_pages(*common)
+        pages = manifest.pages
+        unknown = [page for page in pages if page.chunk.digest not in known]
+        read = self._source.manifests.pages.iter_pages(unknown)
+        for page in pages:
+            there = known.get(page.chunk.digest)
+            yield next(read) if there is None else there
+
+
+def _common_pages(at_source: Manifest, at_destination: Manifest) -> dict[Digest, PageRef]:
+    """The pages of the destination by the digests of the source's."""
+    pairs = zip(at_source.pages, at_destination.pages, strict=False)
+    return {one.chunk.digest: other for one, other in pairs if (one.first, one.canonical) == (other.first, other.canonical)}

@@ -1,0 +1,373 @@
+"""Copies: the same versions at the destination, and only what it lacks is sent."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artfs.config import Config, load_config
+from artfs.errors import Conflict, IntegrityError, NotFound, StoreUnavailable, UserError
+from artfs.model.entry import pack_key
+from artfs.model.names import ArtifactName
+from artfs.model.records import RunState
+from artfs.objectstore.open import open_objects
+from artfs.registry.open import open_registry
+from artfs.repository.gc import collect_garbage
+from artfs.repository.open import assemble_repository, open_repository
+from artfs.repository.repository import Repository
+from tests.fault.crashing import Points, crashing_repository
+from tests.fault.versions import assert_sound, commit, expire_leases, read_all, resolve
+from tests.unit.repository.copying import (
+    DATASET,
+    FIRST,
+    LONG,
+    MODEL,
+    SECOND,
+    assert_same,
+    copy_all,
+    copy_as,
+    facts,
+    make_history,
+    noise,
+)
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Config:
+    """Where copies go."""
+    return load_config({"entity": "tester", "project": "default"}, {"ARTFS_HOME": str(tmp_path / "there")})
+
+
+@pytest.fixture
+def destination(there: Config) -> Iterator[Repository]:
+    with open_repository(there) as opened:
+        yield opened
+
+
+def test_a_copy_is_equal_in_everything_and_sound(repository: Repository, destination: Repository) -> None:
+    make_history(repository)
+    report = copy_all(repository, destination)
+    assert_same(repository, destination)
+    assert [version.number for version in report.artifacts[0].copied] == [0, 2, 3]
+    assert destination.registry.aliases.list(DATASET) == {"best": 3, "first": 0, "latest": 3}
+    assert (report.lineage.runs, report.lineage.edges, report.lineage.left_out, report.lineage.other_runs) == (2, 4, [], [])
+    assert {run.id: run for run in destination.registry.runs.list("tester", "default")} == {
+        run.id: run for run in repository.registry.runs.list("tester", "default")
+    }
+    assert destination.registry.imports.next_number(DATASET) == 4
+    assert destination.registry.leases.list_active() == []
+
+
+def test_copying_again_sends_nothing_and_changes_nothing(repository: Repository, destination: Repository) -> None:
+    make_history(repository)
+    copy_all(repository, destination)
+    before, read = destination.objects.counts()["put"], repository.objects.counts()["read_range"]
+    report = copy_all(repository, destination)
+    assert destination.objects.counts()["put"] == before
+    assert repository.objects.counts()["read_range"] == read
+    assert [artifact.copied for artifact in report.artifacts] == [[], []]
+    assert (report.bytes_sent, report.lineage.runs, report.lineage.edges) == (0, 0, 0)
+
+
+def test_a_new_version_costs_what_changed(repository: Repository, destination: Repository) -> None:
+    commit(repository, FIRST, artifact=DATASET)
+    copy_all(repository, destination, [DATASET])
+    commit(repository, SECOND, artifact=DATASET)
+    before = repository.objects.counts()
+    report = copy_all(repository, destination, [DATASET])
+    assert report.bytes_sent < 100_000
+    assert repository.objects.counts()["bytes_read"] - before["bytes_read"] < 100_000
+    assert_same(repository, destination, [DATASET])
+
+
+def test_what_the_destination_has_already_is_not_sent(repository: Repository, destination: Repository) -> None:
+    big = {"big.bin": noise(1, 3_000_000)}
+    commit(destination, big, artifact=MODEL)
+    commit(repository, {**big, "small.bin": noise(2, 5000)}, artifact=DATASET)
+    report = copy_all(repository, destination, [DATASET])
+    assert report.bytes_sent < 20_000
+    assert report.bytes_found >= 3_000_000
+    assert_same(repository, destination, [DATASET])
+
+
+def test_long_files_are_read_in_large_ranges_and_sent_once(repository: Repository, destination: Repository) -> None:
+    commit(repository, {"long.bin": LONG, "twice/long.bin": LONG}, artifact=DATASET)
+    before = repository.objects.counts()["read_range"]
+    report = copy_all(repository, destination, [DATASET])
+    # What was stored of it is three MiB of noise and the chunks at the seams, in windows of four MiB.
+    assert report.bytes_sent < 30 << 20
+    assert repository.objects.counts()["read_range"] - before < 40
+    assert_same(repository, destination, [DATASET])
+
+
+def test_files_of_one_directory_lie_together_at_the_destination(repository: Repository, destination: Repository) -> None:
+    files = {f"{'ab'[number % 2]}/{number:03}": noise(number, 2000) for number in range(100)}
+    commit(repository, files, artifact=DATASET)
+    copy_all(repository, destination, [DATASET])
+    manifest = destination.manifest(resolve(destination, "v0", DATASET))
+    places = [entry.content.refs[0] for entry in manifest.iter_entries() if entry.content.refs]
+    assert [(ref.pack, ref.offset) for ref in places] == sorted((ref.pack, ref.offset) for ref in places)
+
+
+def test_a_copy_under_another_name_keeps_everything_else(repository: Repository, destination: Repository) -> None:
+    make_history(repository)
+    other = ArtifactName("team", "vision", "bikes")
+    copy_as(repository, destination, {DATASET: other})
+    assert_sound(destination)
+    without_runs = [{**found, "producers": [], "consumers": []} for found in facts(repository, DATASET)]
+    assert [{**found, "producers": [], "consumers": []} for found in facts(destination, other)] == without_runs
+    runs = destination.registry.runs.list("team", "vision")
+    assert {run.id for run in runs} == {"prepare", "train"}
+
+
+def test_a_copy_for_another_entity_of_the_same_registry_has_bytes_of_its_own(config: Config, repository: Repository) -> None:
+    make_history(repository)
+    other = ArtifactName("somebody-else", "default", "bikes")
+    with open_repository(config) as destination:
+        report = copy_as(repository, destination, {DATASET: other})
+        assert report.lineage.left_out == []
+        assert report.bytes_sent > 900_000
+        assert_sound(destination)
+        ours = {pack for version in repository.registry.versions.list(DATASET) for pack in _packs(repository, version.id)}
+        theirs = {pack for version in destination.registry.versions.list(other) for pack in _packs(destination, version.id)}
+        assert not ours & theirs
+        assert read_all(destination, resolve(destination, "latest", other)) == read_all(
+            repository, resolve(repository, "latest", DATASET)
+        )
+        # The runs are those there are.
+        assert facts(destination, other) == facts(repository, DATASET)
+
+
+def test_a_copy_within_one_entity_sends_no_content(config: Config, repository: Repository) -> None:
+    make_history(repository)
+    other = ArtifactName("tester", "other", "bikes")
+    with open_repository(config) as destination:
+        report = copy_as(repository, destination, {DATASET: other})
+        assert report.bytes_sent < 1000
+        assert facts(destination, other) == facts(repository, DATASET)
+        assert_sound(destination)
+
+
+def test_an_artifact_cannot_be_copied_to_itself(config: Config, repository: Repository) -> None:
+    make_history(repository)
+    with open_repository(config) as destination, pytest.raises(UserError, match="cannot be copied to itself"):
+        copy_all(repository, destination, [DATASET])
+
+
+def test_a_number_with_other_content_is_a_conflict_that_changes_nothing(repository: Repository, destination: Repository) -> None:
+    make_history(repository)
+    commit(destination, {"own.txt": b"own"}, artifact=DATASET)
+    before = destination.objects.counts()["put"]
+    with pytest.raises(Conflict, match="tester/default/bike-dataset:v0 at the destination has other content"):
+        copy_all(repository, destination, [DATASET])
+    assert destination.objects.counts()["put"] == before
+    assert [version.number for version in destination.registry.versions.list(DATASET)] == [0]
+
+
+def test_content_under_another_number_is_a_conflict(repository: Repository, destination: Repository) -> None:
+    make_history(repository)
+    other = ArtifactName("tester", "default", "other")
+    commit(repository, {"a": b"a"}, artifact=other)
+    commit(repository, {"b": b"b"}, artifact=other)
+    repository.registry.versions.delete(resolve(repository, "v0", other).id)
+    commit(destination, {"b": b"b"}, artifact=other)
+    with pytest.raises(Conflict, match=r"the content of tester/default/other:v1 is at the destination already, as .*other:v0"):
+        copy_all(repository, destination, [other])
+
+
+def test_an_artifact_of_another_type_is_refused(repository: Repository, destination: Repository) -> None:
+    commit(repository, FIRST, artifact=DATASET)
+    destination.registry.collections.ensure(DATASET, "model")
+    with pytest.raises(UserError, match=r"has the type 'model', .* has 'dataset'"):
+        copy_all(repository, destination, [DATASET])
+
+
+def test_one_that_does_not_exist_is_not_found(repository: Repository, destination: Repository) -> None:
+    with pytest.raises(NotFound, match="there is no artifact tester/default/bike-dataset"):
+        copy_all(repository, destination, [DATASET])
+
+
+def test_a_version_that_was_deleted_at_the_destination_does_not_come_back(repository: Repository, destination: Repository) -> None:
+    make_history(repository)
+    copy_all(repository, destination, [DATASET])
+    destination.registry.versions.delete(resolve(destination, "v0", DATASET).id, delete_aliases=True)
+    report = copy_all(repository, destination, [DATASET])
+    assert [version.number for version in report.artifacts[0].plan.deleted] == [0]
+    assert [version.number for version in destination.registry.versions.list(DATASET)] == [3, 2]
+    assert destination.registry.aliases.list(DATASET) == {"best": 3, "latest": 3}
+
+
+def test_aliases_follow_the_source_and_leave_those_of_the_destination_s_own_versions(
+    repository: Repository, destination: Repository
+) -> None:
+    make_history(repository)
+    copy_all(repository, destination, [DATASET])
+    commit(destination, {"own.txt": b"own"}, aliases=["mine"], artifact=DATASET)
+    repository.registry.aliases.set(DATASET, "best", 0)
+    repository.registry.aliases.set(DATASET, "mine", 2)
+    moves = copy_all(repository, destination, [DATASET]).artifacts[0].aliases
+    assert (moves.placed, moves.left) == ({"best": 0}, {"latest": 4, "mine": 4})
+    forced = copy_all(repository, destination, [DATASET], force=True).artifacts[0].aliases
+    assert forced.placed == {"latest": 3, "mine": 2}
+
+
+def test_lineage_to_what_was_not_copied_is_left_out_and_comes_with_it_later(
+    repository: Repository, destination: Repository
+) -> None:
+    make_history(repository)
+    lineage = copy_all(repository, destination, [MODEL]).lineage
+    assert (lineage.runs, lineage.edges, lineage.left_out) == (1, 1, ["tester/default/bike-dataset:v0"])
+    assert copy_all(repository, destination, [DATASET]).lineage.left_out == []
+    assert_same(repository, destination)
+
+
+def test_a_run_whose_id_belongs_to_another_run_is_said_and_left_alone(repository: Repository, destination: Repository) -> None:
+    make_history(repository)
+    destination.registry.runs.create("tester", "default", run_id="prepare")
+    lineage = copy_all(repository, destination).lineage
+    assert lineage.other_runs == ["prepare"]
+    assert destination.registry.lineage.producers(resolve(destination, "v0", DATASET).id) == []
+
+
+def test_a_run_that_has_ended_meanwhile_is_brought_up_to_date(repository: Repository, destination: Repository) -> None:
+    make_history(repository)
+    copy_all(repository, destination)
+    repository.registry.runs.finish("train", RunState.FAILED)
+    copy_all(repository, destination)
+    assert destination.registry.runs.get("train") == repository.registry.runs.get("train")
+
+
+def test_an_artifact_without_versions_is_copied_too(repository: Repository, destination: Repository) -> None:
+    repository.registry.collections.ensure(DATASET, "dataset")
+    copy_all(repository, destination, [DATASET])
+    assert destination.registry.collections.get(DATASET).type == "dataset"
+
+
+def test_a_damaged_chunk_is_noticed_and_nothing_of_its_version_appears(
+    config: Config, repository: Repository, destination: Repository
+) -> None:
+    version = commit(repository, {"a.bin": noise(1, 200_000)}, artifact=DATASET).version
+    (entry,) = repository.manifest(version).iter_entries()
+    ref = entry.content.refs[1]
+    path = Path(config.objects.removeprefix("file://")) / pack_key(ref.pack)
+    data = bytearray(path.read_bytes())
+    data[ref.offset + 10] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match="is damaged"):
+        copy_all(repository, destination, [DATASET])
+    assert destination.registry.versions.list(DATASET) == []
+    assert_sound(destination)
+
+
+def test_a_copy_that_fails_goes_on_where_it_was(config: Config, there: Config) -> None:
+    """The store at the destination stops to answer with the sixth pack; what was durable by then is not sent again."""
+    files = {f"{number}.bin": noise(number, 40 << 20) for number in range(3)}
+    with open_repository(config) as source:
+        commit(source, files, artifact=DATASET)
+        failing = _FailingStore(open_objects(there.objects), after=3)
+        with (
+            assemble_repository(there, open_registry(there.registry), failing) as destination,
+            pytest.raises(StoreUnavailable, match="unplugged"),
+        ):
+            copy_all(source, destination, [DATASET])
+        with open_repository(there) as destination:
+            assert destination.registry.leases.list_active() == []
+            report = copy_all(source, destination, [DATASET])
+            assert report.bytes_found > 60 << 20
+            assert report.bytes_sent < 60 << 20
+            assert_same(source, destination, [DATASET])
+
+
+class _FailingStore:
+    """A store that takes so many packs and then no more."""
+
+    def __init__(self, inner: Any, after: int) -> None:
+        self._inner = inner
+        self._left = after
+        self._lock = threading.Lock()
+
+    def put(self, key: str, data: Any) -> None:
+        with self._lock:
+            if key.startswith("packs/"):
+                self._left -= 1
+            if self._left < 0:
+                raise StoreUnavailable("the store was unplugged")
+        self._inner.put(key, data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _Crash(BaseException):
+    pass
+
+
+def _crash(point: str) -> None:
+    raise _Crash(point)
+
+
+def test_a_copy_that_ends_at_any_point_is_finished_by_the_next_one(config: Config, tmp_path: Path) -> None:
+    with open_repository(config) as source:
+        source.registry.runs.create("tester", "default", run_id="prepare")
+        for text in (b"one", b"two"):
+            commit(source, {"a.txt": text}, aliases=["best"], run_id="prepare", artifact=DATASET)
+        at, reached = 0, True
+        while reached:
+            there = load_config({"entity": "tester", "project": "default"}, {"ARTFS_HOME": str(tmp_path / f"there-{at}")})
+            points = Points(at, _crash, for_ever=True)
+            with crashing_repository(there, points) as destination, contextlib.suppress(_Crash):
+                copy_all(source, destination, [DATASET])
+            reached = points.reached
+            with open_repository(there) as destination:
+                expire_leases(destination)
+                assert_sound(destination)
+                copy_all(source, destination, [DATASET])
+                assert_same(source, destination, [DATASET])
+                collect_garbage(destination, grace_s=0)
+                collect_garbage(destination, grace_s=0)
+                assert_same(source, destination, [DATASET])
+            at += 1
+        assert at > 20
+
+
+def test_two_copies_at_once_make_one(config: Config, there: Config) -> None:
+    with open_repository(config) as source:
+        for number in range(6):
+            commit(source, {"a.bin": noise(number, 100_000), "b.bin": noise(99, 100_000)}, artifact=DATASET)
+
+        def work(_: int) -> None:
+            with open_repository(there) as destination:
+                copy_all(source, destination, [DATASET])
+
+        with open_repository(there) as destination:
+            with ThreadPoolExecutor(3) as threads:
+                list(threads.map(work, range(3)))
+            assert_same(source, destination, [DATASET])
+
+
+def test_a_destination_that_commits_meanwhile_gets_numbers_after_those_of_the_source(
+    repository: Repository, destination: Repository
+) -> None:
+    """The first version that is copied keeps the numbers of all others free."""
+    make_history(repository)
+
+    def on_progress(done: int, size: int) -> None:
+        if destination.registry.imports.next_number(DATASET) == 4 and not own:
+            own.append(commit(destination, {"own.txt": b"own"}, artifact=DATASET).version.number)
+
+    own: list[int] = []
+    report = copy_all(repository, destination, [DATASET], on_progress=on_progress)
+    assert own == [4]
+    assert report.artifacts[0].aliases.left == {"latest": 4}
+    assert [version.number for version in destination.registry.versions.list(DATASET)] == [4, 3, 2, 0]
+
+
+def _packs(repository: Repository, version_id: int) -> frozenset[Any]:
+    return repository.registry.versions.needed_packs(version_id)
