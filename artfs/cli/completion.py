@@ -68,6 +68,19 @@ def complete_source(ctx: typer.Context, incomplete: str) -> list[str]:
     return _complete(ctx, incomplete, _artifacts)
 
 
+def complete_side(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of artifacts, and after an @ of places."""
+    from artfs.cli.context import current
+
+    head, at, _ = incomplete.rpartition("@")
+    if not at:
+        return complete_artifact(ctx, incomplete)
+    try:
+        return [text for place in sorted(current(ctx).config.places) if (text := f"{head}@{place}").startswith(incomplete)]
+    except ArtfsError:
+        return []
+
+
 def complete_version(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of artifacts, and after the colon of their versions and aliases."""
     return _complete(ctx, incomplete, _versions)

@@ -45,6 +45,8 @@ COMMANDS = {
     "umount": (MOUNT, "Unmount, once acknowledged work is safe."),
     "stage": (MOUNT, "Open a staging directory in a mount, and print its path."),
     "commit": (MOUNT, "Make a staging directory the next version, and print NAME:vN."),
+    "copy": (STORE, "Copy artifacts with all versions to another place, project or name."),
+    "bench-store": (STORE, "Measure what an object store gives, and say what that means."),
     "status": (STORE, "Show the settings in force, what is stored and what is mounted."),
     "gc": (STORE, "Delete bytes that no version needs any more."),
     "upgrade": (STORE, "Bring the registry to the schema of this artfs."),
@@ -95,7 +97,7 @@ class Commands(TyperGroup):
 
 def load_command(name: str) -> TyperCommand:
     """The real command behind a name in COMMANDS."""
-    module = importlib.import_module(f"artfs.cli.commands.{name}")
+    module = importlib.import_module(f"artfs.cli.commands.{name.replace('-', '_')}")
     single = typer.Typer(add_completion=False, rich_markup_mode=_markup_mode())
     single.command(name, help=_unwrapped(module.command.__doc__), epilog=f"Example: {module.EXAMPLE}")(module.command)
     return cast("TyperCommand", typer.main.get_command(single))

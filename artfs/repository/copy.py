@@ -20,7 +20,7 @@ from functools import partial
 
 from artfs.content.manifest_writer import WrittenManifest
 from artfs.content.manifests import Manifest
-from artfs.errors import Conflict, UserError
+from artfs.errors import ArtfsError, Conflict, UserError
 from artfs.model.names import ArtifactName
 from artfs.model.records import AliasMoves, VersionImport, VersionRecord
 from artfs.repository.copy_chunks import REMOTE_THREADS, CopyTotals
@@ -39,7 +39,7 @@ class CopyPlan:
     """What is to be copied; `conflicts` says why an artifact cannot be, in a sentence for each."""
 
     artifacts: Sequence[ArtifactPlan]
-    conflicts: Mapping[ArtifactName, Conflict]
+    conflicts: Mapping[ArtifactName, ArtfsError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,17 @@ class CopyReport:
 def plan_copy(source: Repository, destination: Repository, names: Mapping[ArtifactName, ArtifactName]) -> CopyPlan:
     """What copying each artifact of `source` as another one, or the same, of `destination` means.
 
-    Raises NotFound when there is no such artifact, UserError when one is of another type at the destination, or is the same one.
+    Raises NotFound when there is no such artifact, UserError when one would be copied to itself.
     """
     plans: list[ArtifactPlan] = []
-    conflicts: dict[ArtifactName, Conflict] = {}
+    conflicts: dict[ArtifactName, ArtfsError] = {}
     is_same = source.config.registry == destination.config.registry
     for name, target in names.items():
         if is_same and name == target:
             raise UserError(f"{name} cannot be copied to itself: name another place, project or artifact as the destination")
         try:
             plans.append(plan_artifact(source.registry, name, destination.registry, target))
-        except Conflict as error:
+        except (Conflict, UserError) as error:
             conflicts[name] = error
     return CopyPlan(plans, conflicts)
 

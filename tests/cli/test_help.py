@@ -42,7 +42,7 @@ def parse(line: str) -> str:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example_that_parses(artfs: Artfs, name: str) -> None:
-    example = importlib.import_module(f"artfs.cli.commands.{name}").EXAMPLE
+    example = importlib.import_module(f"artfs.cli.commands.{name.replace('-', '_')}").EXAMPLE
     text = artfs(name, "--help").out
     assert example in " ".join(text.split())
     assert parse(example) == name
@@ -67,7 +67,7 @@ def test_every_option_has_help(name: str) -> None:
 
 def test_every_file_of_a_command_is_in_the_table() -> None:
     folder = Path(str(importlib.import_module("artfs.cli.commands").__file__)).parent
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(COMMANDS)
+    assert {path.stem.replace("_", "-") for path in folder.glob("*.py")} - {"--init--"} == set(COMMANDS)
 
 
 def test_nothing_is_documented_that_does_not_exist() -> None:

@@ -1,0 +1,82 @@
+"""`artfs bench-store`: figures for any store, and nothing left in it, whatever the end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artfs.errors import StoreUnavailable
+from artfs.objectstore.bench import BenchSize, bench_store
+from artfs.objectstore.local import LocalStore
+from artfs.objectstore.memory import MemoryStore
+from artfs.objectstore.metered import MeteredStore
+from tests.cli.conftest import PROGRAM, Artfs
+from tests.cli.test_help import DOCUMENT
+
+TINY = BenchSize(8, 8, (1, 4), (1, 2), (1, 2), 1, 0.0)
+
+
+def test_it_measures_and_leaves_nothing(artfs: Artfs, tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/objects"
+    form = artfs("bench-store", url, "--quick", "--json").json
+    assert [each["in_flight"] for each in form["small_reads"]] == [1, 16]
+    assert [each["in_flight"] for each in form["reads"]] == [1, 8]
+    assert [each["in_flight"] for each in form["writes"]] == [1, 4]
+    assert all(each["bytes_per_s"] > 0 for each in form["reads"] + form["writes"])
+    assert list(LocalStore(tmp_path / "objects").iter_objects()) == []
+    (line,) = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `bench-store` |")]
+    assert [key for key in (*form, *form["small_reads"][0], *form["reads"][0]) if f"`{key}`" not in line] == []
+
+
+def test_every_figure_has_a_line_that_says_what_it_means(artfs: Artfs, tmp_path: Path) -> None:
+    rows = artfs("bench-store", f"file://{tmp_path}/objects", "--quick").rows
+    assert [row[0] for row in rows] == ["read 4 KiB"] * 2 + ["read 8 MiB"] * 2 + ["write 32 MiB"] * 2 + ["list", "write twice"]
+    assert {row[0] for row in rows if row[3] != "-"} == {row[0] for row in rows}
+
+
+def test_what_lies_beside_is_not_touched(tmp_path: Path) -> None:
+    store = MemoryStore()
+    store.put("bench/mine", [b"mine"])
+    bench_store(store, TINY)
+    assert [info.key for info in store.iter_objects()] == ["bench/mine"]
+
+
+class _Unplugged:
+    """A store that answers so many reads of ranges and then no more."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        raise StoreUnavailable("the store was unplugged")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def test_a_failure_leaves_nothing_either() -> None:
+    store = MeteredStore(MemoryStore())
+    with pytest.raises(StoreUnavailable, match="unplugged"):
+        bench_store(_Unplugged(store), TINY)
+    assert store.counts()["put"] > 8
+    assert list(store.iter_objects()) == []
+
+
+def test_after_ctrl_c_nothing_is_left(environ: dict[str, str], tmp_path: Path) -> None:
+    objects = tmp_path / "objects"
+    command = [str(PROGRAM), "bench-store", f"file://{objects}"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not any(objects.rglob("large/*")):
+            pass
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, b"artfs: interrupted\n")
+    assert list(LocalStore(objects).iter_objects()) == []
+
+
+def test_an_address_of_no_store_is_refused(artfs: Artfs) -> None:
+    assert artfs.fails("bench-store", "ftp://host/x").code == 2
