@@ -139,7 +139,7 @@ class Ceph:
         return name
 
 
-def why_not() -> str:
+def why_no_ceph() -> str:
     """Which of its programs are not installed, and what to do; empty where all are there."""
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     return f"{', '.join(missing)} not installed: apt-get install -y --no-install-recommends {PACKAGES}" if missing else ""

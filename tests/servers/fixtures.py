@@ -7,6 +7,8 @@ them with an empty list and no fault set. `many_objects` is a bucket of the S3 s
 
 `mortal_s3`, `mortal_gcs` and `mortal_postgres` are servers that a test may kill and start again with their data, as nobody else
 uses them meanwhile; one that a test has left dead is started again for the next. `ceph_server` is a second opinion on S3.
+
+`link` is a slow link between two network namespaces, new for each test; it takes root.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.ceph import Ceph, why_not
+from tests.servers.ceph import Ceph, why_no_ceph
 from tests.servers.fake_gcs import FakeGcs
 from tests.servers.faulty_http import FaultyHttp
 from tests.servers.haproxy import HaProxy
+from tests.servers.link import Link, why_no_link
 from tests.servers.nginx import Nginx
 from tests.servers.postgres import PostgresServer
 from tests.servers.seaweedfs import SeaweedFs
@@ -48,7 +51,7 @@ def gcs_server() -> Iterator[FakeGcs]:
 
 @pytest.fixture(scope="session")
 def ceph_server() -> Iterator[Ceph]:
-    if reason := why_not():
+    if reason := why_no_ceph():
         pytest.skip(reason)
     server = Ceph.start()
     yield server
@@ -129,6 +132,15 @@ def s3_proxy(s3_haproxy: HaProxy) -> HaProxy:
 def gcs_proxy(gcs_haproxy: HaProxy) -> HaProxy:
     gcs_haproxy.clear()
     return gcs_haproxy
+
+
+@pytest.fixture
+def link() -> Iterator[Link]:
+    if reason := why_no_link():
+        pytest.skip(reason)
+    link = Link.start()
+    yield link
+    link.stop()
 
 
 @pytest.fixture(scope="session")
