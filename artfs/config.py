@@ -72,7 +72,8 @@ class Config:
     data_dir: Path
     cache_dir: Path
     state_dir: Path
-    places: Mapping[str, Place] = field(default_factory=dict)
+    #: Not part of the hash, as a mapping has none: settings are keys of what is open.
+    places: Mapping[str, Place] = field(default_factory=dict, hash=False)
 
     def at(self, name: str) -> Config:
         """The settings in force at the place of that name. Cache, memos and logs stay this user's. Raises ConfigNotValid."""

@@ -66,6 +66,13 @@ def test_a_place_has_its_own_stores_and_leaves_what_it_does_not_say_as_it_is(hom
     assert (shared.data_dir, shared.cache_dir, shared.state_dir) == (config.data_dir, config.cache_dir, config.state_dir)
 
 
+def test_settings_with_places_can_be_keys(home: Path) -> None:
+    without = load_config({}, {"ARTFS_HOME": str(home)})
+    write_file(home, SHARED)
+    settings = load_config({}, {"ARTFS_HOME": str(home)})
+    assert {settings: 1, without: 2}[load_config({}, {"ARTFS_HOME": str(home)})] == 1
+
+
 def test_a_place_that_nobody_has_named_is_told_with_those_there_are(home: Path) -> None:
     write_file(home, SHARED)
     with pytest.raises(ConfigNotValid, match=r"no place 'sahred': name it in a table \[places.sahred\] .* there are: shared"):
