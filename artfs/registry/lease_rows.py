@@ -1,13 +1,16 @@
-"""Leases inside a transaction: locking one that must be alive, ending one."""
+"""Leases inside a transaction: locking one that must be alive, ending one, reading them as records."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from artfs.errors import LeaseLost
 from artfs.model.entry import LeaseId
+from artfs.model.records import LeaseRecord
 from artfs.registry.dialects import now
-from artfs.registry.schema import leases
+from artfs.registry.schema import entities, leases
 
 
 def lock_active_lease(connection: Connection, lease: LeaseId, *, for_what: str) -> int:
@@ -28,3 +31,19 @@ def end_lease(connection: Connection, lease: LeaseId) -> None:
     """End the lease; nothing happens when it has ended or is gone."""
     statement = update(leases).where(leases.c.lease == lease, leases.c.ended_at.is_(None))
     connection.execute(statement.values(ended_at=now(connection)))
+
+
+def select_leases(connection: Connection, *criteria: ColumnElement[bool]) -> list[LeaseRecord]:
+    """The leases that meet all criteria, oldest first."""
+    query: Any = select(leases, entities.c.name).join(entities).where(*criteria).order_by(leases.c.started_at, leases.c.lease)
+    return [
+        LeaseRecord(
+            id=LeaseId(row.lease),
+            entity=row.name,
+            holder=row.holder,
+            started_at=row.started_at,
+            expires_at=row.expires_at,
+            ended_at=row.ended_at,
+        )
+        for row in connection.execute(query)
+    ]

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, update
 
 from artfs.errors import Busy
 from artfs.model.entry import LEASE_ID_SIZE, LeaseId
 from artfs.model.records import LeaseRecord
 from artfs.registry.database import Database
 from artfs.registry.dialects import now
-from artfs.registry.lease_rows import end_lease, lock_active_lease
+from artfs.registry.lease_rows import end_lease, lock_active_lease, select_leases
 from artfs.registry.pack_rows import drop_pending
-from artfs.registry.schema import entities, leases
+from artfs.registry.schema import leases
 from artfs.registry.scopes import ensure_entity
 
 
@@ -43,7 +42,7 @@ class Leases:
                     expires_at=started_at + timedelta(seconds=ttl_s),
                 )
             )
-            return _select(connection, leases.c.lease == lease)[0]
+            return select_leases(connection, leases.c.lease == lease)[0]
 
         return self._database.write(work)
 
@@ -69,39 +68,26 @@ class Leases:
             # this is final. Only to compare times would let a commit succeed whose packs gc is about to delete.
             expired = (leases.c.ended_at.is_(None)) & (leases.c.expires_at <= now(connection))
             connection.execute(update(leases).where(expired).values(ended_at=leases.c.expires_at))
-            return _select(connection, leases.c.ended_at < ended_before)
+            return select_leases(connection, leases.c.ended_at < ended_before)
 
         return self._database.write(work)
 
     def list_active(self) -> list[LeaseRecord]:
         """The leases that are alive, oldest first."""
         return self._database.read(
-            lambda connection: _select(connection, leases.c.ended_at.is_(None), leases.c.expires_at > now(connection))
+            lambda connection: select_leases(connection, leases.c.ended_at.is_(None), leases.c.expires_at > now(connection))
         )
 
     def remove(self, lease: LeaseId) -> None:
         """Forget a lease whose leftovers are deleted. Raises Busy when it is alive; nothing happens when it is gone."""
 
         def work(connection: Connection) -> None:
-            alive = _select(connection, leases.c.lease == lease, leases.c.ended_at.is_(None), leases.c.expires_at > now(connection))
+            alive = select_leases(
+                connection, leases.c.lease == lease, leases.c.ended_at.is_(None), leases.c.expires_at > now(connection)
+            )
             if alive:
                 raise Busy(f"the commit of {alive[0].holder} is still under way: wait for it to end")
             drop_pending(connection, lease)
             connection.execute(delete(leases).where(leases.c.lease == lease))
 
         self._database.write(work)
-
-
-def _select(connection: Connection, *criteria: ColumnElement[bool]) -> list[LeaseRecord]:
-    query: Any = select(leases, entities.c.name).join(entities).where(*criteria).order_by(leases.c.started_at, leases.c.lease)
-    return [
-        LeaseRecord(
-            id=LeaseId(row.lease),
-            entity=row.name,
-            holder=row.holder,
-            started_at=row.started_at,
-            expires_at=row.expires_at,
-            ended_at=row.ended_at,
-        )
-        for row in connection.execute(query)
-    ]

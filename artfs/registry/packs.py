@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, LeaseId, PackId, lease_of_pack
+from artfs.model.pack_uses import PackUse
 from artfs.model.records import PackRecord
 from artfs.registry.database import Database
 from artfs.registry.dialects import now
 from artfs.registry.lease_rows import lock_active_lease
 from artfs.registry.pack_rows import IS_UNNEEDED, add_chunks, drop_chunks, drop_pending, insert_pack
+from artfs.registry.pack_uses import as_pack_record, select_uses
 from artfs.registry.relocation import forget_packs, relocate_chunks
 from artfs.registry.schema import chunks, entities, packs, version_packs
 from artfs.registry.version_rows import BATCH
@@ -107,8 +110,43 @@ class Packs:
         """All packs that have a row, oldest row first. One that is added meanwhile may be missed."""
         after = 0
         while batch := self._rows_after(after):
-            yield from (_as_record(row) for row in batch)
+            yield from (as_pack_record(row) for row in batch)
             after = batch[-1].id
+
+    def iter_uses(self, *, ignored: Collection[int] = ()) -> Iterator[PackUse]:
+        """All packs that have a row, oldest row first, with who needs them; `ignored` are contributions that do not count."""
+        after = 0
+        while True:
+            uses, after = self._database.read(partial(select_uses, after=after, limit=BATCH, ignored=ignored))
+            if not uses:
+                return
+            yield from uses
+
+    def versions_needing(self, ids: Iterable[PackId]) -> list[int]:
+        """The ids of the live versions that need one of the packs, oldest first."""
+        wanted = sorted(set(ids))
+
+        def work(connection: Connection) -> list[int]:
+            found: set[int] = set()
+            for start in range(0, len(wanted), BATCH):
+                query = select(version_packs.c.version_id).join(packs).where(packs.c.pack.in_(wanted[start : start + BATCH]))
+                found.update(connection.execute(query.distinct()).scalars())
+            return sorted(found)
+
+        return self._database.read(work)
+
+    def committed_under(self, leases: Iterable[LeaseId]) -> set[PackId]:
+        """The packs written under the leases that have been committed."""
+        wanted = sorted(set(leases))
+
+        def work(connection: Connection) -> set[PackId]:
+            found: set[PackId] = set()
+            for start in range(0, len(wanted), BATCH):
+                query = select(packs.c.pack).where(packs.c.lease.in_(wanted[start : start + BATCH]), packs.c.state != "pending")
+                found.update(PackId(pack) for pack in connection.execute(query).scalars())
+            return found
+
+        return self._database.read(work)
 
     def doom_unneeded(self) -> int:
         """Doom the committed packs that no live version needs: new commits do not find their chunks any more. Returns how many."""
@@ -138,7 +176,7 @@ class Packs:
             drop_chunks(connection, rows)
             for start in range(0, len(rows), BATCH):
                 connection.execute(update(packs).where(packs.c.id.in_(rows[start : start + BATCH])).values(state="deleting"))
-            return [_as_record(row) for row in (*claimed, *fresh)]
+            return [as_pack_record(row) for row in (*claimed, *fresh)]
 
         return self._database.write(work)
 
@@ -169,13 +207,3 @@ def _lock_unneeded(connection: Connection, criterion: Any, *, limit: int | None 
         still = select(packs).where(packs.c.id.in_(locked[start : start + BATCH]), criterion, IS_UNNEEDED).order_by(packs.c.pack)
         rows.extend(connection.execute(still))
     return rows
-
-
-def _as_record(row: Row[Any]) -> PackRecord:
-    return PackRecord(
-        id=PackId(row.pack),
-        size=row.size,
-        created_at=row.created_at,
-        committed=row.state != "pending",
-        doomed_at=row.doomed_at,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -10,12 +10,13 @@ from sqlalchemy import Connection, delete, select
 
 from artfs.errors import Conflict, NotFound
 from artfs.model.digest import Digest
-from artfs.model.entry import PackId
+from artfs.model.entry import ChunkRef, LeaseId, PackId
 from artfs.model.names import ArtifactName, VersionName, check_alias
 from artfs.model.records import CommitOutcome, VersionDraft, VersionRecord, VersionState
 from artfs.registry.commit import commit_draft
 from artfs.registry.database import Database
 from artfs.registry.dialects import now
+from artfs.registry.moves import move_version
 from artfs.registry.schema import aliases, packs, version_packs, versions
 from artfs.registry.scopes import find_collection_id, lock_collection_of, require_collection_id
 from artfs.registry.suggestions import missing_version
@@ -140,10 +141,27 @@ class Versions:
 
         return self._database.write(work)
 
+    def move(self, version_id: int, old: ChunkRef, new: ChunkRef, *, needed: Collection[PackId], lease: LeaseId) -> bool:
+        """Say that the manifest of the version lies at `new`, and what it needs now; its content is the same (I2).
+
+        `lease` wrote the packs among `needed` that are new, and stays open. False, and nothing happens, when the version was
+        deleted or its manifest is not at `old` any more. Raises LeaseLost or Conflict when packs that are needed may be gone (I4).
+        """
+        return self._database.write(lambda connection: move_version(connection, version_id, old, new, needed=needed, lease=lease))
+
+    def find_stored(self, artifact: ArtifactName, digest: Digest) -> tuple[VersionRecord, frozenset[PackId]] | None:
+        """As `find_by_digest`, with the packs that the version needs where its manifest lies now."""
+
+        def work(connection: Connection) -> tuple[VersionRecord, frozenset[PackId]] | None:
+            collection_id = find_collection_id(connection, artifact)
+            found = None if collection_id is None else find_live(connection, collection_id, versions.c.digest == digest)
+            return None if found is None else (found, _needed_packs(connection, found.id))
+
+        return self._database.read(work)
+
     def needed_packs(self, version_id: int) -> frozenset[PackId]:
         """The packs the version needs; none once it is deleted."""
-        query = select(packs.c.pack).join(version_packs).where(version_packs.c.version_id == version_id)
-        return frozenset(self._database.read(lambda connection: connection.execute(query).scalars().all()))
+        return self._database.read(lambda connection: _needed_packs(connection, version_id))
 
     def list(self, artifact: ArtifactName) -> list[VersionRecord]:
         """The live versions of the artifact, newest first. Raises NotFound when there is no such artifact."""
@@ -168,6 +186,11 @@ class Versions:
     def _live_after(self, version_id: int) -> Sequence[VersionRecord]:
         criteria = (IS_LIVE, versions.c.id > version_id)
         return self._database.read(lambda connection: select_versions(connection, *criteria, order_by=versions.c.id, limit=BATCH))
+
+
+def _needed_packs(connection: Connection, version_id: int) -> frozenset[PackId]:
+    query = select(packs.c.pack).join(version_packs).where(version_packs.c.version_id == version_id)
+    return frozenset(PackId(pack) for pack in connection.execute(query).scalars())
 
 
 def _lock_live(connection: Connection, version_id: int) -> VersionRecord:
