@@ -1,8 +1,9 @@
 """Chunks into packs into the object store.
 
 Chunks are copied into the buffer of their pack; a full one is put by a background thread while the next one fills. At most two are
-on their way, so a writer has at most three buffers, which it fills again and again: who adds faster than the store takes waits in
-`add`. A pack is durable before `on_durable` tells about it (I1). One caller at a time: a writer has no lock, only the background
+on their way, eight where the store is remote, so a writer has at most three buffers or nine (300 MiB), which it fills again and
+again: who adds faster than the store takes waits in `add`. A pack whose connection is lost is put again, by the store; the others
+go on. A pack is durable before `on_durable` tells about it (I1). One caller at a time: a writer has no lock, only the background
 threads beside it, which touch nothing of its state but their own future; a buffer comes back as that future's result.
 """
 
@@ -23,6 +24,7 @@ from artfs.model.entry import MAX_CHUNK_SIZE, ChunkRef, PackId, pack_key
 from artfs.objectstore.protocol import ObjectStore
 
 _IN_FLIGHT = 2
+_IN_FLIGHT_REMOTE = 8
 
 
 class _Pack(NamedTuple):
@@ -48,6 +50,7 @@ class PackWriter:
         target_size: int = TARGET_SIZE,
     ) -> None:
         self._objects = objects
+        self._limit = _IN_FLIGHT_REMOTE if objects.is_remote else _IN_FLIGHT
         self._next_id = next_id
         self._on_durable = on_durable
         self._target_size = target_size
@@ -117,11 +120,11 @@ class PackWriter:
         return PackBuffer(self._target_size + MAX_CHUNK_SIZE + MAX_FOOTER_SIZE)
 
     def _start_put(self) -> None:
-        while len(self._in_flight) >= _IN_FLIGHT:
+        while len(self._in_flight) >= self._limit:
             self._reap()
         self._check()
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="artfs-put-pack")
+            self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="artfs-put-pack")
         pack, self._pack = self._pack, None
         if pack is not None:
             self._in_flight.append(self._threads.submit(self._put, pack))

@@ -1,13 +1,15 @@
-"""What artfs needs of an object store that others have filled: a `BucketClient` for each vendor.
+"""What artfs needs of the buckets of a vendor, its own and those that others have filled: a `BucketClient` for each.
 
-Keys are taken as they are: `//`, `..` and whatever else a key may hold. Nothing is written. The contract suite is
-`tests/unit/cloud/test_bucket_clients.py`.
+Keys are taken as they are: `//`, `..` and whatever else a key may hold. The contract suites are
+`tests/unit/cloud/test_bucket_clients.py` and, for writing, `tests/contract/objectstore`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
+
+from typing_extensions import Buffer
 
 #: Bytes as they came: a view where a copy would be for nothing.
 Piece: TypeAlias = bytes | memoryview
@@ -33,7 +35,8 @@ class PreconditionFailed(Exception):
 
 
 class BucketClient(Protocol):
-    """One vendor's buckets. Any thread; calls block for at most about 45 s, as each is tried again by `retry` alone.
+    """One vendor's buckets. Any thread; calls block for at most about 45 s, as each is tried again by `retry` alone. Those that
+    write have more patience: about two minutes and a half in which nothing moves.
 
     All raise AccessDenied when the server refuses, TransientError when there is no answer in time or a wrong one, UserError for a
     name that no bucket can have and for settings that cannot be used, and NotInstalled without the vendor's packages. Messages
@@ -41,6 +44,11 @@ class BucketClient(Protocol):
     made; where no credentials are found, buckets are asked for anonymously. After a fork the child goes on with connections of its
     own.
     """
+
+    @property
+    def scheme(self) -> str:
+        """How addresses of this vendor begin: `s3` or `gs`."""
+        ...
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
         """The current object, or the named version of it. Raises NotFound."""
@@ -53,6 +61,14 @@ class BucketClient(Protocol):
         """
         ...
 
+    def iter_current(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
+        """The same, without version ids and perhaps without ETags: never more than a request for each thousand."""
+        ...
+
+    def has_bucket(self, bucket: str) -> bool:
+        """False if there is no such bucket; True also where the credentials do not allow to know."""
+        ...
+
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> tuple[ObjectFacts, Piece]:
@@ -61,6 +77,19 @@ class BucketClient(Protocol):
         One request, unless nothing lies there: then the facts are asked for. Raises NotFound, and PreconditionFailed when the
         server finds that the ETag is not `if_match`; a server may ignore `if_match`, so that the facts have to be compared.
         """
+        ...
+
+    def put(self, bucket: str, key: str, data: Sequence[Buffer]) -> bool:
+        """Store the pieces as one object, unless there is one under the key; returns whether they were stored.
+
+        False also for an object that an earlier attempt of this call has stored, when its answer was lost. One request that carries
+        a checksum which the server compares where it can, and that it takes whole or not at all. A server that knows no conditions
+        stores them in any case. Raises NotFound without such a bucket, StoreFull when there is no room.
+        """
+        ...
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove the current object; nothing happens when it is not there."""
         ...
 
     def close(self) -> None:

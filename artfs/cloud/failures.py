@@ -17,6 +17,8 @@ _NO_MATTER_OF_RIGHTS = {
     "InvalidObjectState": "the object is archived; have it restored first",
     "RequestTimeTooSkewed": "the clocks of this machine and of the server disagree; set this one",
 }
+#: What was tried, and the right that it takes.
+_RIGHT = {"read": "read it", "stored": "write it", "deleted": "delete it", "listed": "list it"}
 NOT_SECURE = "no secure connection can be made"
 #: Why a connection was not made, in the words of the libraries below.
 _REASONS = (
@@ -41,28 +43,28 @@ def first_line(text: str) -> str:
     return line.removeprefix("Generic S3 error: ").removeprefix("Generic GCS error: ")[:200]
 
 
-def denied(uri: str, code: str, *, anonymous: bool, where: str) -> AccessDenied:
+def denied(uri: str, code: str, *, anonymous: bool, where: str, verb: str = "read") -> AccessDenied:
     """`where` says where credentials come from, for those who have to look there."""
     if code in _NO_MATTER_OF_RIGHTS:
-        return AccessDenied(f"{uri} cannot be read: {_NO_MATTER_OF_RIGHTS[code]} ({code})")
+        return AccessDenied(f"{uri} cannot be {verb}: {_NO_MATTER_OF_RIGHTS[code]} ({code})")
     reason = f" ({code})" if code else ""
     if anonymous:
         return AccessDenied(
-            f"{uri} cannot be read{reason}: no credentials were found, so that it was asked for anonymously; give some in {where}"
+            f"{uri} cannot be {verb}{reason}: no credentials were found, so that it was asked for anonymously; give some in {where}"
         )
     if code in _NOT_VALID_CREDENTIALS:
-        return AccessDenied(f"{uri} cannot be read: the credentials are not valid{reason}; check those in {where}")
+        return AccessDenied(f"{uri} cannot be {verb}: the credentials are not valid{reason}; check those in {where}")
     return AccessDenied(
-        f"{uri} cannot be read: the credentials do not allow it{reason}; use others, or have them allowed to read it"
+        f"{uri} cannot be {verb}: the credentials do not allow it{reason}; use others, or have them allowed to {_RIGHT[verb]}"
     )
 
 
-def unavailable(uri: str, reason: str) -> TransientError:
-    return TransientError(f"{uri} cannot be read: {reason}; check the address and the network, and try again")
+def unavailable(uri: str, reason: str, verb: str = "read") -> TransientError:
+    return TransientError(f"{uri} cannot be {verb}: {reason}; check the address and the network, and try again")
 
 
-def unreachable(uri: str, endpoint: str, reason: str) -> TransientError:
-    return unavailable(uri, f"{endpoint} cannot be reached ({reason})")
+def unreachable(uri: str, endpoint: str, reason: str, verb: str = "read") -> TransientError:
+    return unavailable(uri, f"{endpoint} cannot be reached ({reason})", verb)
 
 
 def no_object(uri: str) -> NotFound:
@@ -77,12 +79,13 @@ def not_installed(scheme: str, packages: str, extra: str) -> NotInstalled:
     return NotInstalled(f"{scheme}:// needs the packages {packages}: pip install 'artfs[{extra}]'")
 
 
-def of_status(uri: str, status: int, code: str, retry_after: str | None = None) -> ArtfsError | TryAgain:
+def of_status(uri: str, status: int, code: str, retry_after: str | None = None, verb: str = "read") -> ArtfsError | TryAgain:
     """The failure that a status other than 401, 403, 404 and 412 means."""
     words = f"the server answered {status}" + (f" {code}" if code and code != str(status) else "")
-    if status not in TRANSIENT_STATUS:
-        return unavailable(uri, words)
+    racing = status == 409 and verb == "stored"  # another is storing an object under this key: soon it is there or not
+    if status not in TRANSIENT_STATUS and not racing:
+        return unavailable(uri, words, verb)
     wait_s = retry_after_s(retry_after)
     if wait_s:
         words += f", and asks to be left alone for {wait_s:.0f} seconds"
-    return TryAgain(unavailable(uri, words), wait_s)
+    return TryAgain(unavailable(uri, words, verb), wait_s)

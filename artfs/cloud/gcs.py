@@ -1,4 +1,4 @@
-"""Google Cloud Storage. Listing and facts are those of google-cloud-storage; bytes come by obstore, or by it where obstore cannot.
+"""Google Cloud Storage. All is google-cloud-storage's, but bytes come by obstore where it can, and go up in one request.
 
 Settings and credentials are where Google's own programs find them: application default credentials, `STORAGE_EMULATOR_HOST` (then
 nothing is signed). Where there are no credentials, buckets are asked for anonymously. The ETag of a list and that of a read are
@@ -7,28 +7,39 @@ made in different ways by Google: what identifies content is its generation. Any
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from artfs.cloud.buckets import ObjectFacts, Piece
+from typing_extensions import Buffer
+
+from artfs.cloud import gcs_writes
+from artfs.cloud.buckets import ObjectFacts, Piece, PreconditionFailed
 from artfs.cloud.failures import denied, no_object, unavailable
 from artfs.cloud.gcs_failures import WHERE_CREDENTIALS_ARE, explained
 from artfs.cloud.gcs_session import GcsSession
 from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
 from artfs.cloud.process_session import ProcessSession
-from artfs.cloud.retry import DEFAULT_POLICY, RetryPolicy, TryAgain
-from artfs.errors import ArtfsError
+from artfs.cloud.retry import DEFAULT_POLICY, WRITE_POLICY, RetryPolicy, TryAgain
+from artfs.cloud.upload_body import UploadBody
+from artfs.errors import AccessDenied, ArtfsError, NotFound
 
 T = TypeVar("T")
+#: Below which nothing lies: asking for it tells whether there is a bucket.
+_NO_KEY = "none/"
 _FIELDS = "items(name,size,etag,generation,timeCreated),nextPageToken"
 
 
 class GcsClient:
     """A BucketClient; version ids are generations."""
 
-    def __init__(self, policy: RetryPolicy = DEFAULT_POLICY) -> None:
-        self._session = ProcessSession(partial(GcsSession, policy))
+    def __init__(self, policy: RetryPolicy = DEFAULT_POLICY, write_policy: RetryPolicy = WRITE_POLICY) -> None:
+        self._session = ProcessSession(partial(GcsSession, policy, write_policy))
+
+    @property
+    def scheme(self) -> str:
+        return "gs"
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
         session, uri = self._session.get(), _uri(bucket, key, version_id)
@@ -43,6 +54,18 @@ class GcsClient:
             if not token:
                 return
 
+    def iter_current(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
+        return self.iter_objects(bucket, prefix)
+
+    def has_bucket(self, bucket: str) -> bool:
+        try:
+            next(self.iter_objects(bucket, _NO_KEY), None)
+        except NotFound:
+            return False
+        except AccessDenied:
+            return True
+        return True
+
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> tuple[ObjectFacts, Piece]:
@@ -50,6 +73,22 @@ class GcsClient:
         at = ReadAt("gs", bucket, key, version_id, if_match, session.endpoint)
         found = self._read(session, at, offset, length) if length > 0 else None
         return found or (self.head(bucket, key, version_id), b"")
+
+    def put(self, bucket: str, key: str, data: Sequence[Buffer]) -> bool:
+        session = self._session.get()
+        content_type, body = gcs_writes.make_body(key, data)
+        put = partial(gcs_writes.put_object, session, bucket, content_type, body)
+        try:
+            _asked(session, _uri(bucket, key), put, verb="stored", policy=session.write_policy, body=body)
+        except PreconditionFailed:
+            return False
+        return True
+
+    def delete(self, bucket: str, key: str) -> None:
+        session = self._session.get()
+        delete = partial(gcs_writes.delete_object, session, bucket, key)
+        with contextlib.suppress(NotFound):
+            _asked(session, _uri(bucket, key), delete, verb="deleted", policy=session.write_policy)
 
     def close(self) -> None:
         self._session.close()
@@ -70,8 +109,19 @@ class GcsClient:
             raise denied(at.uri, refusal.code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE) from refusal
 
 
-def _asked(session: GcsSession, uri: str, call: Callable[[], T]) -> T:
-    """What the call to the SDK returns, tried again as the policy says, its errors translated."""
+def _asked(
+    session: GcsSession,
+    uri: str,
+    call: Callable[[], T],
+    *,
+    verb: str = "read",
+    policy: RetryPolicy | None = None,
+    body: UploadBody | None = None,
+) -> T:
+    """What the call to the SDK returns, tried again as the policy says, its errors translated.
+
+    While bytes of `body` are on their way no time passes.
+    """
 
     def attempt() -> T:
         try:
@@ -79,9 +129,10 @@ def _asked(session: GcsSession, uri: str, call: Callable[[], T]) -> T:
         except (ArtfsError, TryAgain):
             raise
         except Exception as error:
-            raise explained(error, uri, session) from error
+            raise explained(error, uri, session, verb) from error
 
-    return session.policy.run(attempt)
+    policy = policy or session.policy
+    return policy.run(attempt, moving_s=None if body is None else lambda: body.moving_s)
 
 
 def _page(session: GcsSession, bucket: str, prefix: str, token: str | None) -> tuple[list[ObjectFacts], str | None]:

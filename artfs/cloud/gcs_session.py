@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from artfs.cloud.failures import not_installed
-from artfs.cloud.retry import RetryPolicy
+from artfs.cloud.retry import WRITE_POLICY, RetryPolicy
 from artfs.errors import ConfigNotValid
 
-_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
+_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 #: The SDK wants some project, although no request that reads names one.
 _NO_PROJECT = "<none>"
 
@@ -22,14 +22,17 @@ _NO_PROJECT = "<none>"
 class GcsSession:
     """Raises ConfigNotValid for settings that the SDK cannot use, NotInstalled without it or obstore."""
 
-    def __init__(self, policy: RetryPolicy) -> None:
+    def __init__(self, policy: RetryPolicy, write_policy: RetryPolicy = WRITE_POLICY) -> None:
         try:
             import obstore  # noqa: F401  missing here rather than in the middle of a read
             from google.auth.credentials import AnonymousCredentials
+            from google.auth.transport.requests import AuthorizedSession
             from google.cloud.storage import Client
         except ImportError as error:
             raise not_installed("gs", "google-cloud-storage and obstore", "gcs") from error
         self.policy = policy
+        self.write_policy = write_policy
+        self.write_timeout = (write_policy.connect_timeout_s, write_policy.read_timeout_s)
         self.timeout = (policy.connect_timeout_s, policy.read_timeout_s)
         self._lock = threading.Lock()
         self._stores: dict[str, Any] = {}
@@ -37,6 +40,8 @@ class GcsSession:
         try:
             anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
             self.client: Any = Client(_NO_PROJECT, self._credentials or anonymous)
+            # Credentials that are refused are looked up anew by whoever asked: sent again from here, a body would be at its end.
+            self.uploads: Any = AuthorizedSession(self._credentials or anonymous, refresh_status_codes=())  # type: ignore[no-untyped-call]
             # Else it asks for each bucket once more, in the background, to label traces that nobody has asked for.
             self.client._bucket_metadata_cache = None  # noqa: SLF001
         except ValueError as error:
@@ -70,6 +75,7 @@ class GcsSession:
 
     def close(self) -> None:
         self.client.close()
+        self.uploads.close()
 
     def _make_store(self, bucket: str) -> Any:
         from obstore.auth.google import GoogleCredentialProvider

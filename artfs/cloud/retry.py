@@ -19,7 +19,7 @@ from artfs.errors import ArtfsError
 
 T = TypeVar("T")
 
-#: Answers that may be others when asked again. 409 and the like are none: nothing is written.
+#: Answers that may be others when asked again.
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -60,11 +60,14 @@ class RetryPolicy:
         attempt: Callable[[], T],
         *,
         left_s: Callable[[], float] | None = None,
+        moving_s: Callable[[], float] | None = None,
         wait: Callable[[float], object] = time.sleep,
     ) -> T:
         """What `attempt` returns, called again while it raises TryAgain and there is time.
 
-        `left_s` says how much time there is, where not all that passes counts. `wait` waits for so many seconds.
+        `left_s` says how much time there is, where not all that passes counts; `moving_s` for how long bytes have moved, which
+        does not count either: an upload over a slow link may take longer than anybody waits for an answer. `wait` waits for so
+        many seconds.
         """
         last_start = time.monotonic() + self.last_start_s
         for number in range(1, self.attempts + 1):
@@ -73,6 +76,7 @@ class RetryPolicy:
             except TryAgain as failure:
                 wait_s = self._wait_s(number, failure.retry_after_s)
                 time_left_s = last_start - time.monotonic() if left_s is None else left_s()
+                time_left_s += moving_s() if moving_s is not None else 0
                 if number == self.attempts or wait_s >= time_left_s:
                     raise failure.error from failure
                 wait(wait_s)
@@ -105,6 +109,9 @@ class RetryPolicy:
 
 
 DEFAULT_POLICY = RetryPolicy()
+#: For what is written: nobody waits in read(2), and what is given up is a whole commit. A server that is started anew, or a network
+#: that is away for some seconds, is waited for. The time to connect is also that in which a connection must take the next bytes.
+WRITE_POLICY = RetryPolicy(attempts=40, last_start_s=120, connect_timeout_s=15, read_timeout_s=30)
 
 
 def retry_after_s(header: str | None) -> float | None:

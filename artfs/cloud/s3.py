@@ -1,6 +1,6 @@
-"""S3 and servers that speak it. Listing, versions and HEAD are boto3's; bytes come by obstore, or by boto3 where obstore cannot.
+"""S3 and servers that speak it. All is boto3's, but bytes come by obstore where it can.
 
-That is: for keys that obstore does not express, for access points and directory buckets, after a fork, and where a server
+It cannot: for keys that obstore does not express, for access points and directory buckets, after a fork, and where a server
 redirects, asks for patience, or is trusted by boto3 alone. Any thread.
 """
 
@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from artfs.cloud.buckets import ObjectFacts, Piece
+from typing_extensions import Buffer
+
+from artfs.cloud import s3_writes
+from artfs.cloud.buckets import ObjectFacts, Piece, PreconditionFailed
 from artfs.cloud.failures import denied, unavailable
 from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
 from artfs.cloud.process_session import ProcessSession
-from artfs.cloud.retry import DEFAULT_POLICY, RetryPolicy, TryAgain
+from artfs.cloud.retry import DEFAULT_POLICY, WRITE_POLICY, RetryPolicy, TryAgain
 from artfs.cloud.s3_failures import WHERE_CREDENTIALS_ARE, explained
 from artfs.cloud.s3_session import S3Session
-from artfs.errors import ArtfsError
+from artfs.cloud.upload_body import UploadBody
+from artfs.errors import AccessDenied, ArtfsError, NotFound
 
 T = TypeVar("T")
 #: Where a page of a list begins, and its objects with the beginning of the next, None behind the last.
@@ -37,11 +41,16 @@ class _NoVersions(Exception):
 class S3Client:
     """A BucketClient; version ids are those of buckets with versioning."""
 
-    def __init__(self, policy: RetryPolicy = DEFAULT_POLICY) -> None:
-        self._session = ProcessSession(partial(S3Session, policy))
+    def __init__(self, policy: RetryPolicy = DEFAULT_POLICY, write_policy: RetryPolicy = WRITE_POLICY) -> None:
+        self._session = ProcessSession(partial(S3Session, policy, write_policy))
         #: Buckets that do not list versions, and those that obstore has turned out not to reach.
         self._plainly_listed: set[str] = set()
         self._beyond_obstore: set[str] = set()
+        self._takes_conditions = True
+
+    @property
+    def scheme(self) -> str:
+        return "s3"
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
         session, uri = self._session.get(), _uri(bucket, key, version_id)
@@ -54,6 +63,20 @@ class S3Client:
             # SeaweedFS gives no ETag for an empty object in a list, so that nothing would pin it.
             yield self.head(bucket, facts.key) if facts.etag is None and facts.version_id is None else facts
 
+    def iter_current(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
+        session, uri = self._session.get(), _uri(bucket, prefix)
+        return _iter_pages(session, uri, partial(_page_of_objects, session, bucket, prefix), {}, verb="listed")
+
+    def has_bucket(self, bucket: str) -> bool:
+        session = self._session.get()
+        try:
+            _asked(session, f"s3://{bucket}", lambda: session.client.head_bucket(Bucket=bucket), verb="listed")
+        except NotFound:
+            return False
+        except AccessDenied:
+            return True
+        return True
+
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> tuple[ObjectFacts, Piece]:
@@ -61,6 +84,19 @@ class S3Client:
         at = ReadAt("s3", bucket, key, version_id, if_match, session.endpoint)
         found = self._read(session, at, offset, length) if length > 0 else None
         return found or (self.head(bucket, key, version_id), b"")
+
+    def put(self, bucket: str, key: str, data: Sequence[Buffer]) -> bool:
+        body = UploadBody(data)
+        checksum = s3_writes.checksum_of(body)
+        try:
+            self._write(_uri(bucket, key), partial(self._put, bucket, key, body, checksum), "stored", body)
+        except PreconditionFailed:
+            return False
+        return True
+
+    def delete(self, bucket: str, key: str) -> None:
+        with contextlib.suppress(NotFound):
+            self._write(_uri(bucket, key), lambda session: s3_writes.delete_object(session, bucket, key), "deleted")
 
     def close(self) -> None:
         self._session.close()
@@ -85,6 +121,20 @@ class S3Client:
         except Refused as refusal:
             raise denied(at.uri, refusal.code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE) from refusal
 
+    def _write(self, uri: str, call: Callable[[S3Session], T], verb: str, body: UploadBody | None = None) -> T:
+        session = self._session.get()
+        return _asked(session, uri, lambda: call(session), verb=verb, policy=session.write_policy, body=body)
+
+    def _put(self, bucket: str, key: str, body: UploadBody, checksum: str, session: S3Session) -> None:
+        only_new = self._takes_conditions
+        try:
+            s3_writes.put_object(session, bucket, key, body, checksum, only_new=only_new)
+        except Exception as error:
+            if not only_new or not s3_writes.knows_no_conditions(error):
+                raise
+            self._takes_conditions = False
+            s3_writes.put_object(session, bucket, key, body, checksum, only_new=False)
+
     def _iter_listed(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
         session, uri = self._session.get(), _uri(bucket, prefix)
         if bucket not in self._plainly_listed:
@@ -101,15 +151,28 @@ class S3Client:
         yield from _iter_pages(session, uri, partial(_page_of_objects, session, bucket, prefix), {})
 
 
-def _iter_pages(session: S3Session, uri: str, read_page: Callable[[_Token], _Page], token: _Token | None) -> Iterator[ObjectFacts]:
+def _iter_pages(
+    session: S3Session, uri: str, read_page: Callable[[_Token], _Page], token: _Token | None, verb: str = "read"
+) -> Iterator[ObjectFacts]:
     """The objects of the page that begins at `token`, and of all behind it."""
     while token is not None:
-        found, token = _asked(session, uri, partial(read_page, token))
+        found, token = _asked(session, uri, partial(read_page, token), verb=verb)
         yield from found
 
 
-def _asked(session: S3Session, uri: str, call: Callable[[], T]) -> T:
-    """What the call to boto3 returns, tried again as the policy says, its errors translated."""
+def _asked(
+    session: S3Session,
+    uri: str,
+    call: Callable[[], T],
+    *,
+    verb: str = "read",
+    policy: RetryPolicy | None = None,
+    body: UploadBody | None = None,
+) -> T:
+    """What the call to boto3 returns, tried again as the policy says, its errors translated.
+
+    While bytes of `body` are on their way no time passes.
+    """
 
     def attempt() -> T:
         try:
@@ -117,9 +180,10 @@ def _asked(session: S3Session, uri: str, call: Callable[[], T]) -> T:
         except (ArtfsError, TryAgain, _NoVersions):
             raise
         except Exception as error:
-            raise explained(error, uri, session) from error
+            raise explained(error, uri, session, verb) from error
 
-    return session.policy.run(attempt)
+    policy = policy or session.policy
+    return policy.run(attempt, moving_s=None if body is None else lambda: body.moving_s)
 
 
 def _page_of_versions(session: S3Session, bucket: str, prefix: str, token: _Token) -> _Page:

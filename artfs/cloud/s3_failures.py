@@ -14,26 +14,29 @@ from artfs.errors import AccessDenied, ArtfsError, UserError
 WHERE_CREDENTIALS_ARE = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or in a profile that AWS_PROFILE names"
 
 
-def explained(error: Exception, uri: str, session: S3Session) -> ArtfsError | TryAgain | PreconditionFailed:
+def explained(error: Exception, uri: str, session: S3Session, verb: str = "read") -> ArtfsError | TryAgain | PreconditionFailed:
     """What to raise instead: TryAgain for what may pass. `uri` is what was asked for."""
     from botocore import exceptions
 
     if isinstance(error, exceptions.ClientError):
-        return _of_answer(error.response, uri, session)
+        return _of_answer(error.response, uri, session, verb)
     if isinstance(error, exceptions.ParamValidationError):
         return UserError(f"{uri} is no address of an object: {first_line(str(error).partition(chr(10))[2] or str(error))}")
     if isinstance(error, exceptions.SSLError):
-        return unreachable(uri, _asked_at(error, session), reason_of(str(error)))
+        return unreachable(uri, _asked_at(error, session), reason_of(str(error)), verb)
     if isinstance(error, exceptions.ConnectionError):
         reason = reason_of(f"{error.kwargs.get('error', '')} {type(error).__name__}")
-        return TryAgain(unreachable(uri, _asked_at(error, session), reason))
+        return TryAgain(unreachable(uri, _asked_at(error, session), reason, verb))
     if isinstance(error, (exceptions.HTTPClientError, exceptions.IncompleteReadError)):
-        return TryAgain(unavailable(uri, f"{_asked_at(error, session)} ended the connection too early, or did not answer in time"))
+        ended = f"{_asked_at(error, session)} ended the connection too early, or did not answer in time"
+        return TryAgain(unavailable(uri, ended, verb))
     if isinstance(error, RecursionError):  # boto3 follows redirects without counting them
-        return unavailable(uri, f"{session.endpoint} redirects without end: set AWS_DEFAULT_REGION to the region of the bucket")
+        return unavailable(
+            uri, f"{session.endpoint} redirects without end: set AWS_DEFAULT_REGION to the region of the bucket", verb
+        )
     if is_about_credentials(error):
-        return AccessDenied(f"{uri} cannot be read: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
-    return unavailable(uri, f"{session.endpoint} did not answer as it should ({first_line(str(error))})")
+        return AccessDenied(f"{uri} cannot be {verb}: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
+    return unavailable(uri, f"{session.endpoint} did not answer as it should ({first_line(str(error))})", verb)
 
 
 def _asked_at(error: Any, session: S3Session) -> str:
@@ -59,7 +62,9 @@ def is_about_credentials(error: Exception) -> bool:
     )
 
 
-def _of_answer(answer: dict[str, Any], uri: str, session: S3Session) -> ArtfsError | TryAgain | PreconditionFailed:
+def _of_answer(
+    answer: dict[str, Any], uri: str, session: S3Session, verb: str = "read"
+) -> ArtfsError | TryAgain | PreconditionFailed:
     about = answer.get("ResponseMetadata", {})
     headers = about.get("HTTPHeaders", {})
     status, code = about.get("HTTPStatusCode", 0), str(answer.get("Error", {}).get("Code", ""))
@@ -70,10 +75,10 @@ def _of_answer(answer: dict[str, Any], uri: str, session: S3Session) -> ArtfsErr
     if status == 412:
         return PreconditionFailed(uri)
     if status in {401, 403}:
-        return denied(uri, code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE)
+        return denied(uri, code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE, verb=verb)
     if status in {301, 307} or code == "AuthorizationHeaderMalformed":
         region = headers.get("x-amz-bucket-region") or answer.get("Error", {}).get("Region") or "another one"
         return unavailable(
-            uri, f"the bucket is not in the region that was asked but in {region}: set AWS_DEFAULT_REGION to its region"
+            uri, f"the bucket is not in the region that was asked but in {region}: set AWS_DEFAULT_REGION to its region", verb
         )
-    return of_status(uri, status, code, headers.get("retry-after"))
+    return of_status(uri, status, code, headers.get("retry-after"), verb)

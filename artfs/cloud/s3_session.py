@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from artfs.cloud.failures import not_installed
-from artfs.cloud.retry import RetryPolicy
+from artfs.cloud.retry import WRITE_POLICY, RetryPolicy
 from artfs.errors import ConfigNotValid
 
 #: boto3 hands out credentials that are good for ten minutes at least, so that they are asked for again before.
@@ -27,7 +27,7 @@ _DEFAULT_REGION = "us-east-1"
 class S3Session:
     """Raises ConfigNotValid for settings that boto3 cannot use, NotInstalled without boto3 or obstore."""
 
-    def __init__(self, policy: RetryPolicy) -> None:
+    def __init__(self, policy: RetryPolicy, write_policy: RetryPolicy = WRITE_POLICY) -> None:
         try:
             import boto3
             import botocore.exceptions
@@ -36,9 +36,11 @@ class S3Session:
         except ImportError as error:
             raise not_installed("s3", "boto3 and obstore", "s3") from error
         self.policy = policy
+        self.write_policy = write_policy
         self._lock = threading.Lock()
         self._stores: dict[str, Any] = {}
         self._regions: dict[str, str] = {}
+        self._writer: Any = None
         self._core = botocore.session.Session()
         self._core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_time)
         # Also for the services that credentials come from, which it would ask for minutes, far longer than the mount waits.
@@ -59,6 +61,14 @@ class S3Session:
     @property
     def endpoint(self) -> str:
         return str(self.client.meta.endpoint_url)
+
+    @property
+    def writer(self) -> Any:
+        """A client with the patience of writing."""
+        with self._lock:
+            if self._writer is None:
+                self._writer = self._make_client(None, _once_in_time(self.write_policy))
+            return self._writer
 
     def check_credentials(self) -> None:
         """Let boto3 renew credentials that end soon, in this thread, where its errors can be told from those of the bucket."""
@@ -84,6 +94,8 @@ class S3Session:
 
     def close(self) -> None:
         self.client.close()
+        if self._writer is not None:
+            self._writer.close()
 
     @property
     def _region(self) -> str:
@@ -99,7 +111,7 @@ class S3Session:
             answer = error.response
         return str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", ""))
 
-    def _make_client(self, region: str | None) -> Any:
+    def _make_client(self, region: str | None, patience: Any = None) -> Any:
         from botocore import UNSIGNED
         from botocore.config import Config
 
@@ -113,6 +125,8 @@ class S3Session:
         if region is None and not self._session.region_name:
             # Without any region boto3 makes no client, not even for an endpoint of its own.
             region = _DEFAULT_REGION
+        if patience is not None:
+            config = patience.merge(config)
         return self._session.client("s3", region_name=region, config=config)
 
     def _make_store(self, bucket: str, region: str | None) -> Any:

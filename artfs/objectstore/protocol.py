@@ -25,7 +25,8 @@ class ObjectStore(Protocol):
     retry) carries the same bytes. All methods block and may be called from any thread.
 
     Errors: NotFound for a key that is not there, StoreFull when there is no room, AccessDenied where the credentials do not allow
-    it, StoreUnavailable for what may pass, after it has been tried again as long as is worth it.
+    it, ConfigNotValid where there is no such store, StoreUnavailable for what may pass, after it has been tried again as long as is
+    worth it.
     """
 
     @property
@@ -37,8 +38,9 @@ class ObjectStore(Protocol):
         """Store the pieces of `data`, one after the other, as one object.
 
         Atomic: readers see nothing or all. Durable: when it returns, the object survives a power cut. After an error nothing is
-        visible under the key that was not before. Racing puts of one key leave the bytes of one of them. The memory of `data` is
-        the caller's again when it returns or raises.
+        visible under the key that was not before. Racing puts of one key leave the bytes of one of them. Where there is an object
+        under the key, it is replaced (by a local store) or left as it is (by a remote one), IntegrityError when it is of another
+        size. The memory of `data` is the caller's again when it returns or raises.
         """
         ...
 
@@ -63,7 +65,7 @@ class ObjectStore(Protocol):
         ...
 
     def iter_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """The objects whose keys start with `prefix`, in order of their keys.
+        """The objects whose keys start with `prefix`, in order of their keys (a remote store: of its server, which is nearly that).
 
         Objects put or deleted meanwhile may or may not be seen.
         """

@@ -1,0 +1,92 @@
+"""Every body and every wrapper of the interface, new and empty for each test; buckets are those of real servers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artfs.cloud.buckets import BucketClient
+from artfs.cloud.gcs import GcsClient
+from artfs.cloud.s3 import S3Client
+from artfs.objectstore.bucket import BucketStore
+from artfs.objectstore.local import LocalStore
+from artfs.objectstore.memory import MemoryStore
+from artfs.objectstore.metered import MeteredStore
+from artfs.objectstore.open import open_objects
+from artfs.objectstore.protocol import ObjectStore
+from tests.unit.cloud.conftest import set_environ as set_environ  # noqa: PLC0414  a fixture
+
+LOCAL: dict[str, Callable[[Path], ObjectStore]] = {
+    "local": lambda folder: LocalStore(folder / "objects"),
+    "local with two descriptors": lambda folder: LocalStore(folder / "objects", open_files=2),
+    "memory": lambda folder: MemoryStore(),
+    "metered memory": lambda folder: MeteredStore(MemoryStore()),
+    "metered local": lambda folder: MeteredStore(LocalStore(folder / "objects")),
+    "opened by address": lambda folder: open_objects(f"file://{folder}/deep/objects"),
+}
+REMOTE = ["s3", "s3 whole bucket", "metered s3", "gs", "gs opened by address"]
+
+
+class Buckets:
+    """The servers, a bucket of each, and a client of each that lives as long as the tests: opening one takes a while."""
+
+    def __init__(self, get_server: Callable[[str], Any]) -> None:
+        self._get_server = get_server
+        self._names: dict[str, str] = {}
+        self._clients: dict[str, BucketClient] = {}
+
+    def environ(self, scheme: str) -> Mapping[str, str]:
+        environ: Mapping[str, str] = self._server(scheme).environ
+        return environ
+
+    def name(self, scheme: str) -> str:
+        if scheme not in self._names:
+            self._names[scheme] = self._server(scheme).create_bucket()
+        return self._names[scheme]
+
+    def new(self, scheme: str) -> str:
+        return str(self._server(scheme).create_bucket())
+
+    def client(self, scheme: str) -> BucketClient:
+        if scheme not in self._clients:
+            self._clients[scheme] = S3Client() if scheme == "s3" else GcsClient()
+        return self._clients[scheme]
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    def _server(self, scheme: str) -> Any:
+        return self._get_server("s3_server" if scheme == "s3" else "gcs_server")
+
+
+@pytest.fixture(scope="session")
+def buckets(request: pytest.FixtureRequest) -> Iterator[Buckets]:
+    opened = Buckets(request.getfixturevalue)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=[*LOCAL, *REMOTE])
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param in LOCAL:
+        return LOCAL[request.param](tmp_path)
+    return open_remote(request.param, request)
+
+
+def open_remote(kind: str, request: pytest.FixtureRequest) -> ObjectStore:
+    """A new store of one of the kinds in REMOTE."""
+    scheme = "s3" if "s3" in kind else "gs"
+    buckets: Buckets = request.getfixturevalue("buckets")
+    request.getfixturevalue("set_environ")(buckets.environ(scheme))
+    prefix = f"Some-Prefix/{uuid.uuid4().hex}"
+    if "address" in kind:
+        return open_objects(f"{scheme}://{buckets.name(scheme)}/{prefix}")
+    if "whole" in kind:
+        return BucketStore(buckets.client(scheme), buckets.new(scheme))
+    store = BucketStore(buckets.client(scheme), buckets.name(scheme), prefix)
+    return MeteredStore(store) if "metered" in kind else store
