@@ -15,6 +15,7 @@ from artfs.registry.collections import Collections
 from artfs.registry.contributions import Contributions
 from artfs.registry.database import PATIENCE_S, Database
 from artfs.registry.dialects import now
+from artfs.registry.identity import Identity
 from artfs.registry.imports import Imports
 from artfs.registry.leases import Leases
 from artfs.registry.lineage import Lineage
@@ -46,6 +47,7 @@ class Registry:
     leases: Leases
     contributions: Contributions
     imports: Imports
+    identity: Identity
     _database: Database = field(repr=False)
 
     def now(self) -> datetime:
@@ -80,6 +82,7 @@ def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> Registry:
         leases=Leases(database),
         contributions=Contributions(database),
         imports=Imports(database),
+        identity=Identity(database, name),
         _database=database,
     )
 

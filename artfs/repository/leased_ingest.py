@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from artfs.content.ingest import Ingest
 from artfs.errors import ArtfsError, InternalError
 from artfs.model.entry import LeaseId, lease_prefix
+from artfs.repository.binding import ensure_bound
 from artfs.repository.leases import LeaseKeeper
 from artfs.repository.repository import Repository
 
@@ -93,7 +94,11 @@ class LeasedIngest(Ingest):
 
 
 def begin_ingest(repository: Repository, entity: str) -> LeasedIngest:
-    """Open a lease and start to take in content for `entity`. Ends with a commit, a contribution or `abort()`."""
+    """Open a lease and start to take in content for `entity`. Ends with a commit, a contribution or `abort()`.
+
+    Raises ConfigNotValid when registry and object store do not belong together.
+    """
+    ensure_bound(repository)
     return LeasedIngest(repository, entity, repository.leases.open(entity))
 
 
