@@ -183,12 +183,14 @@ def test_all_that_is_kept_is_readable_by_its_owner_only(program: Program, enviro
     source = tmp_path / "data.txt"
     source.write_text("secret")
     os.utime(source, (1, 1))  # old enough for the memo
-    postgres = {"ARTFS_REGISTRY": f"sqlite:///{tmp_path}/elsewhere/registry.sqlite"}  # so that nothing else makes the data folder
-    for env in ({}, postgres):
+    second = tmp_path / "second"
+    # With a registry elsewhere nothing but the object store makes the data folder.
+    elsewhere = {"ARTFS_HOME": str(second), "ARTFS_REGISTRY": f"sqlite:///{tmp_path}/elsewhere/registry.sqlite"}
+    for env in ({}, elsewhere):
         assert program("put", source, "pets", env=env, umask=0).returncode == 0
         assert program("status", env=env, umask=0).returncode == 0
-    home = Path(environ["ARTFS_HOME"])
-    kept = [path for path in home.rglob("*") if path.is_file()]
-    assert kept
+    homes = [Path(environ["ARTFS_HOME"]), second]
+    kept = [path for home in homes for path in home.rglob("*") if path.is_file()]
+    assert {home for home in homes for path in kept if home in path.parents} == set(homes)
     for path in [*kept, tmp_path / "elsewhere/registry.sqlite"]:
         assert any(parent.stat().st_mode & 0o077 == 0 for parent in path.parents if tmp_path in parent.parents), path
