@@ -1,0 +1,54 @@
+"""Another address of a server: haproxy passing on bytes of any protocol, whose connections a test can break.
+
+proxy = TcpProxy.start(postgres.port)
+proxy.break_connections()               those under way are cut; new ones are taken as before
+"""
+
+from __future__ import annotations
+
+import socket
+
+from tests.servers.program import Program, find_program, free_ports, listens
+
+_CONFIGURATION = """
+global
+    nbthread 1
+    maxconn 1000
+    stats socket {folder}/command.sock level admin
+defaults
+    mode tcp
+    timeout client 600s
+    timeout server 600s
+    timeout connect 5s
+listen pass
+    bind 127.0.0.1:{port}
+    server only 127.0.0.1:{target}
+"""
+
+
+class TcpProxy:
+    """A running proxy. Make one with `start`, end it with `stop`."""
+
+    def __init__(self, program: Program, port: int) -> None:
+        self._program = program
+        self.port = port
+
+    @classmethod
+    def start(cls, target: int) -> TcpProxy:
+        """Put a proxy in front of a port of this machine. Fails, and never skips, when haproxy is not installed."""
+        haproxy = find_program("haproxy", "apt-get install -y --no-install-recommends haproxy")
+        program = Program("tcp-proxy")
+        (port,) = free_ports(1)
+        (program.folder / "haproxy.cfg").write_text(_CONFIGURATION.format(folder=program.folder, port=port, target=target))
+        program.start([haproxy, "-db", "-q", "-f", "haproxy.cfg"], lambda: listens(port))
+        return cls(program, port)
+
+    def stop(self) -> None:
+        self._program.stop()
+
+    def break_connections(self) -> None:
+        """Cut all connections that are open, in both directions."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self._program.folder / "command.sock"))
+            connection.sendall(b"shutdown sessions server pass/only\n")
+            connection.recv(4096)
