@@ -137,7 +137,8 @@ def test_no_acknowledged_version_of_writers_that_are_killed_is_lost_and_none_is_
         if kill % 4 == 0:
             proxy.break_connections()
         if LONG and kill % 30 == 0:
-            server = chance.choice([mortal_s3, mortal_postgres])
+            servers: list[SeaweedFs | PostgresServer] = [mortal_s3, mortal_postgres]
+            server = chance.choice(servers)
             server.kill()
             server.resume()
         writers.start(place)
