@@ -12,13 +12,11 @@ dies is finished by the next one, and several may run at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from artfs.model.contributions import ContributionSet
-from artfs.model.entry import PackId, lease_of_pack, lease_prefix, pack_key
-from artfs.model.records import LeaseRecord
+from artfs.model.entry import lease_prefix, pack_key
+from artfs.repository.binding import ensure_bound
+from artfs.repository.gc_report import KEPT_GRACE, Fate, GcReport, Rules
 from artfs.repository.repository import Repository
 
 #: How long a pack stays after the last version that needed it was deleted, unless the caller says otherwise.
@@ -26,65 +24,35 @@ GRACE_S = 24 * 3600.0
 #: How long contributions wait for their finish after the last one, unless the caller says otherwise.
 ABANDONED_S = 7 * 24 * 3600.0
 _BATCH = 100
-KEPT_NEEDED = "needed by live versions"
-KEPT_UNFINISHED = "needed by contributions that are not finished"
-KEPT_GRACE = "needed by no version, kept for the grace period"
-KEPT_IN_FLIGHT = "written by commits that have not ended, or not for the grace period"
-
-
-@dataclass(slots=True)
-class PackTotal:
-    """How many packs, and their bytes in the store."""
-
-    packs: int = 0
-    size: int = 0
-
-    def add(self, size: int) -> None:
-        self.packs += 1
-        self.size += size
-
-
-@dataclass(slots=True)
-class GcReport:
-    """What gc did, or with `dry_run` what it would have done.
-
-    `doomed` are packs that no version needs and that will be deleted once the grace period is over, `deleted` those that were,
-    `leftovers` objects of commits that never came to an end, under `leases` leases; `abandoned` are the sets of contributions that
-    were given up; `kept` says why packs are still there.
-    """
-
-    dry_run: bool
-    doomed: PackTotal = field(default_factory=PackTotal)
-    deleted: PackTotal = field(default_factory=PackTotal)
-    leftovers: PackTotal = field(default_factory=PackTotal)
-    leases: int = 0
-    abandoned: list[ContributionSet] = field(default_factory=list)
-    kept: dict[str, PackTotal] = field(default_factory=dict)
-
-    def keep(self, why: str, size: int) -> None:
-        self.kept.setdefault(why, PackTotal()).add(size)
 
 
 def collect_garbage(
-    repository: Repository, *, grace_s: float = GRACE_S, abandoned_s: float = ABANDONED_S, dry_run: bool = False
+    repository: Repository,
+    *,
+    grace_s: float = GRACE_S,
+    abandoned_s: float = ABANDONED_S,
+    dry_run: bool = False,
+    explain: bool = False,
 ) -> GcReport:
     """Delete what has been garbage for `grace_s` seconds, and mark what has become garbage since.
 
-    Contributions that are not finished become garbage, set by set, when none was added for `abandoned_s` seconds.
+    Contributions that are not finished become garbage, set by set, when none was added for `abandoned_s` seconds. With `explain`
+    the report says of each pack what keeps it, one of them at a time in memory otherwise.
     """
+    ensure_bound(repository, dry_run=dry_run)
+    registry = repository.registry
     report = GcReport(dry_run)
-    now = datetime.now(UTC)
     _give_up_abandoned(repository, report, abandoned_s)
     if not dry_run:
-        repository.registry.packs.doom_unneeded()
+        registry.packs.doom_unneeded()
     # Only now: a commit that begins after the dooming finds no chunks in a doomed pack, and one that began before is listed here.
-    in_flight = [lease.started_at for lease in repository.registry.leases.list_active()]
-    ended_before = datetime.now(UTC) - timedelta(seconds=grace_s)
-    doomed_before = min([ended_before, *in_flight])
-    _sweep_leases(repository, report, ended_before)
+    in_flight = tuple(registry.leases.list_active())
+    # All times are the registry's: this host's clock may be hours off, and would make the grace period so much shorter (I4).
+    rules = Rules(registry.now(), timedelta(seconds=grace_s), in_flight)
+    _sweep_leases(repository, report, rules.ended_before)
     if not dry_run:
-        _delete_doomed(repository, report, doomed_before)
-    _count_packs(repository, report, now, doomed_before)
+        _delete_doomed(repository, report, rules.doomed_before)
+    _judge_packs(repository, report, rules, explain=explain)
     return report
 
 
@@ -104,7 +72,8 @@ def _sweep_leases(repository: Repository, report: GcReport, ended_before: dateti
         for lease in leases:
             # They are over for good: no commit can succeed under them, so only packs that were committed keep their rows (I4).
             repository.registry.packs.drop_uncommitted(lease.id)
-    named = _named_packs(repository, leases)
+    # Packs that were committed are those of versions, and go when these do.
+    named = {pack_key(pack) for pack in repository.registry.packs.committed_under(lease.id for lease in leases)}
     for lease in leases:
         for info in list(repository.objects.iter_objects(lease_prefix(lease.id))):
             if info.key not in named:
@@ -117,15 +86,6 @@ def _sweep_leases(repository: Repository, report: GcReport, ended_before: dateti
             repository.registry.leases.remove(lease.id)
 
 
-def _named_packs(repository: Repository, leases: Iterable[LeaseRecord]) -> set[str]:
-    """Keys of the packs written under `leases` that have been committed."""
-    ids = {lease.id for lease in leases}
-    if not ids:
-        return set()
-    rows = repository.registry.packs.iter_all()
-    return {pack_key(pack.id) for pack in rows if pack.committed and lease_of_pack(pack.id) in ids}
-
-
 def _delete_doomed(repository: Repository, report: GcReport, doomed_before: datetime) -> None:
     # Claimed first, deleted second, forgotten third: a commit that needs a claimed pack is refused instead of left with a hole, and
     # what a gc that died had claimed is claimed again.
@@ -136,26 +96,26 @@ def _delete_doomed(repository: Repository, report: GcReport, doomed_before: date
         repository.registry.packs.forget([pack.id for pack in claimed])
 
 
-def _count_packs(repository: Repository, report: GcReport, now: datetime, doomed_before: datetime) -> None:
-    needed = repository.registry.packs.needed_by_versions()
-    unfinished = _needed_by_contributions(repository, report)
-    for pack in repository.registry.packs.iter_all():
-        if not pack.committed:
-            report.keep(KEPT_IN_FLIGHT, pack.size)
-        elif pack.id in needed:
-            report.keep(KEPT_NEEDED, pack.size)
-        elif pack.id in unfinished:
-            report.keep(KEPT_UNFINISHED, pack.size)
-        elif report.dry_run and (pack.doomed_at or now) < doomed_before:
-            report.deleted.add(pack.size)
-        else:
-            report.doomed.add(pack.size)
-            report.keep(KEPT_GRACE, pack.size)
+def _judge_packs(repository: Repository, report: GcReport, rules: Rules, *, explain: bool) -> None:
+    for use in repository.registry.packs.iter_uses(ignored=_given_up(repository, report)):
+        judgement = rules.judge(use)
+        if explain:
+            report.packs.append(judgement)
+        size = use.pack.size
+        if judgement.fate is Fate.DELETED and report.dry_run:
+            report.deleted.add(size)
+        elif judgement.fate in (Fate.DOOMED, Fate.DELETED):
+            report.doomed.add(size)
+            report.keep(judgement.why if judgement.fate is Fate.DOOMED else KEPT_GRACE, size)
+        elif judgement.fate is Fate.KEPT:
+            report.keep(judgement.why, size)
 
 
-def _needed_by_contributions(repository: Repository, report: GcReport) -> frozenset[PackId]:
-    """The packs of what is not finished, in a dry run without those that would be given up."""
-    given_up = {(found.artifact, found.distributed_id) for found in report.abandoned} if report.dry_run else set()
-    contributions = repository.registry.contributions
-    kept = [record.id for record in contributions.list_all() if (record.artifact, record.distributed_id) not in given_up]
-    return contributions.needed_packs(kept)
+def _given_up(repository: Repository, report: GcReport) -> list[int]:
+    """The contributions that a dry run has not given up, and that count as if it had."""
+    if not (report.dry_run and report.abandoned):
+        return []
+    sets = {(found.artifact, found.distributed_id) for found in report.abandoned}
+    return [
+        record.id for record in repository.registry.contributions.list_all() if (record.artifact, record.distributed_id) in sets
+    ]

@@ -60,6 +60,16 @@ def test_gc_prints_a_line_for_each_thing_it_did(pets: Artfs) -> None:
     assert [len(row) for row in pets("gc").rows] == [3] * len(pets("gc").rows)
 
 
+def test_gc_says_of_each_pack_what_keeps_it(pets: Artfs) -> None:
+    rows = pets("gc", "--dry-run", "--packs").rows
+    assert {(row[2], row[3].partition(":")[0]) for row in rows} == {("kept", "needed by live versions")}
+    assert all("pets:v" in row[3] for row in rows)
+    told = pets("gc", "--dry-run", "--packs", "--json").json["packs"]
+    assert [pack["pack"] for pack in told] == [row[0] for row in rows]
+    assert told[0]["versions"]["count"] >= 1
+    assert "--dry-run" in pets.fails("gc", "--packs").err
+
+
 def test_gc_refuses_what_is_no_duration(pets: Artfs) -> None:
     for option in ("--grace", "--abandoned"):
         outcome = pets.fails("gc", option, "soon")

@@ -11,7 +11,9 @@ from artfs.cli.durations import format_duration, parse_duration
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Column, Size, print_json, print_table
 from artfs.cli.unfinished import describe_unfinished, unfinished_form
-from artfs.repository.gc import ABANDONED_S, GRACE_S, GcReport, PackTotal, collect_garbage
+from artfs.errors import UserError
+from artfs.repository.gc import ABANDONED_S, GRACE_S, collect_garbage
+from artfs.repository.gc_report import GcReport, Judgement, PackTotal
 from artfs.repository.open import open_repository
 
 EXAMPLE = "artfs gc --grace 24h --dry-run"
@@ -19,6 +21,7 @@ EXAMPLE = "artfs gc --grace 24h --dry-run"
 
 def command(
     ctx: typer.Context,
+    *,
     grace: Annotated[
         str, typer.Option("--grace", metavar="DURATION", help="How long bytes stay after nothing needs them: 90s, 15m, 24h, 7d.")
     ] = format_duration(GRACE_S),
@@ -31,6 +34,7 @@ def command(
         ),
     ] = format_duration(ABANDONED_S),
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")] = False,
+    each: Annotated[bool, typer.Option("--packs", help="With --dry-run: say of each pack what keeps it.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete bytes that no version needs any more.
@@ -40,10 +44,16 @@ def command(
     """
     invocation = current(ctx)
     grace_s, abandoned_s = parse_duration(grace), parse_duration(abandoned)
+    if each and not dry_run:
+        raise UserError("--packs says what would become of each pack: say --dry-run as well")
     with open_repository(invocation.config) as repository:
-        report = collect_garbage(repository, grace_s=grace_s, abandoned_s=abandoned_s, dry_run=dry_run)
+        report = collect_garbage(repository, grace_s=grace_s, abandoned_s=abandoned_s, dry_run=dry_run, explain=each)
     if as_json:
-        print_json(_form(report))
+        print_json(_form(report) | ({"packs": [_pack_form(judged) for judged in report.packs]} if each else {}))
+        return
+    if each:
+        columns = [Column("pack"), Column("size", right=True), Column("what"), Column("why"), Column("until")]
+        print_table(columns, [[judged.key, Size(judged.use.pack.size), *_reasons(judged)] for judged in report.packs])
         return
     given_up = "would be given up" if dry_run else "given up"
     rows: list[list[Cell]] = [[f"{given_up}: {describe_unfinished(each)}", None, Size(each.size)] for each in report.abandoned]
@@ -61,6 +71,14 @@ def _lines(report: GcReport) -> list[tuple[str, PackTotal]]:
     ]
 
 
+def _reasons(judged: Judgement) -> list[Cell]:
+    who = [", ".join(needing.first) for needing in (judged.use.versions, judged.use.contributions) if needing.count]
+    who += [f"{more} more" for more in [judged.use.versions.count - len(judged.use.versions.first)] if more > 0]
+    if judged.holder is not None:
+        who.append(f"{judged.holder.holder} since {judged.holder.started_at.isoformat(timespec='seconds')}")
+    return [judged.fate, f"{judged.why}: {', '.join(who)}" if who else judged.why, judged.until]
+
+
 def _form(report: GcReport) -> dict[str, Any]:
     return {
         "dry_run": report.dry_run,
@@ -70,6 +88,21 @@ def _form(report: GcReport) -> dict[str, Any]:
         "leases": report.leases,
         "abandoned": [unfinished_form(each) for each in report.abandoned],
         "kept": {why: _total_form(total) for why, total in report.kept.items()},
+    }
+
+
+def _pack_form(judged: Judgement) -> dict[str, Any]:
+    use, holder = judged.use, judged.holder
+    return {
+        "pack": judged.key,
+        "size": use.pack.size,
+        "entity": use.entity,
+        "fate": judged.fate.value,
+        "why": judged.why,
+        "until": judged.until.isoformat() if judged.until else None,
+        "versions": {"count": use.versions.count, "first": list(use.versions.first)},
+        "contributions": {"count": use.contributions.count, "first": list(use.contributions.first)},
+        "commit": {"holder": holder.holder, "since": holder.started_at.isoformat()} if holder else None,
     }
 
 
