@@ -25,7 +25,7 @@ from artfs.errors import LeaseLost, NameNotValid, NotFound, UserError
 from artfs.model.digest import Digest
 from artfs.model.entry import LEASE_ID_SIZE, ChunkRef, Entry, Kind, LeaseId, PackId, with_parents
 from artfs.model.names import LATEST, ArtifactName, VersionName, normalise_path
-from artfs.model.records import CommitOutcome, VersionDraft, VersionRecord
+from artfs.model.records import CommitOutcome, VersionDraft, VersionRecord, VersionState
 from artfs.repository.leased_ingest import aborted_on_error, begin_ingest, leased
 from artfs.repository.repository import Repository
 
@@ -83,7 +83,9 @@ def commit_edit(  # noqa: PLR0917  the parts of an edit, in the order one says t
         check_entity(ingest, request.artifact)
         if base.artifact.entity != request.artifact.entity:
             raise UserError(f"{base.qualified_name} cannot be the base of {request.artifact}: it belongs to another entity")
-        manifest = repository.manifest(base)
+        # Where the base lies now: while it was edited a repack may have moved it, and the old packs may be gone (I4).
+        current = repository.registry.versions.get(base.id)
+        manifest = repository.manifest(base if current.state is VersionState.DELETED else current)
         latest = _latest_manifest(repository, request.artifact) or manifest
         kept = [_keep_entry(entry, latest.get(entry.path)) for entry in _checked(added)]
         written = edit_manifest(manifest, removed=removed, added=kept, put_chunk=ingest.put_chunk)
@@ -128,8 +130,8 @@ def make_draft(
 
 def _commit(repository: Repository, ingest: Ingest, written: WrittenManifest, request: CommitRequest) -> CommitOutcome:
     owned = leased(ingest)
-    existing = repository.registry.versions.find_by_digest(request.artifact, written.digest)
-    if existing is None:
+    stored = repository.registry.versions.find_stored(request.artifact, written.digest)
+    if stored is None:
         # The packs of data and of the manifest are durable before the transaction that names them (I1).
         ingest.finish()
         root, needed = written.root, written.needed_packs
@@ -137,7 +139,7 @@ def _commit(repository: Repository, ingest: Ingest, written: WrittenManifest, re
         # Discard the manifest before it goes up. If the version is deleted in this moment, the registry makes a new one of the
         # same packs, or refuses when they are gone; it decides under its lock (I4, I8).
         owned.store_no_more()
-        root, needed = existing.manifest, repository.registry.versions.needed_packs(existing.id)
+        root, needed = stored[0].manifest, stored[1]
     draft = make_draft(request, written, root, needed, ingest.lease)
     with owned.given_to_registry():
         return repository.registry.versions.commit(draft)

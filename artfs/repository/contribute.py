@@ -161,10 +161,12 @@ def _finish(repository: Repository, ingest: LeasedIngest, merged: _Merged, reque
     written = write_manifest(kept, ingest.put_chunk)
     # Nothing is discarded for content that is a version already: should this have to be done again, it is needed.
     ingest.finish()
-    existing = repository.registry.versions.find_by_digest(request.artifact, written.digest)
+    stored = repository.registry.versions.find_stored(request.artifact, written.digest)
+    existing = None if stored is None else stored[0]
     root, needed = written.root, written.needed_packs
-    if existing is not None:
-        root, needed = existing.manifest, repository.registry.versions.needed_packs(existing.id)
+    if stored is not None:
+        # Looked up together: a repack that moves the version in between would pair one place with the packs of the other.
+        root, needed = stored[0].manifest, stored[1]
     asked = CommitRequest(
         artifact=request.artifact,
         type=request.type,

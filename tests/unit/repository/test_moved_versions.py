@@ -1,0 +1,65 @@
+"""A version that was moved to other packs is the same version: for those who read it, edit it or log it again (I2, I4)."""
+
+from __future__ import annotations
+
+import os
+
+from artfs.config import Config
+from artfs.model.names import ArtifactName
+from artfs.repository.commit import CommitRequest, begin_ingest, commit_edit
+from artfs.repository.open import open_repository
+from artfs.repository.repository import Repository
+from tests.fault.moving import move_and_collect
+from tests.fault.versions import ARTIFACT, BEFORE, assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, read_all, resolve
+
+
+def test_entries_and_manifests_that_are_held_are_read_where_they_lie_now(repository: Repository, config: Config) -> None:
+    files = {**BEFORE, **{f"many/{number:04}": b"%d" % number for number in range(2000)}}
+    version = commit(repository, files).version
+    with open_repository(config) as reading:  # nothing of it in memory
+        manifest = reading.manifest(version)
+        entry = manifest.get("a/one.bin")
+        assert entry is not None
+        moved = move_and_collect(repository, version)
+        assert not reading.objects.has(f"packs/{version.manifest.pack[:12].hex()}/{version.manifest.pack[12:].hex()}")
+        assert reading.reader.read(entry, 0, entry.size) == files["a/one.bin"]
+        assert len(manifest.list("many")) == 2000
+        assert read_all(reading, version) == files, "by a record of before, too"
+        assert read_all(reading, moved) == files
+    assert_sound(repository)
+    assert_gc_leaves_exactly_what_is_needed(repository)
+
+
+def test_file_of_a_deleted_version_is_read_from_an_equal_one(repository: Repository, config: Config) -> None:
+    data = os.urandom(300_000)
+    version = commit(repository, {"a": data}).version
+    with open_repository(config) as reading:
+        entry = reading.manifest(version).get("a")
+        assert entry is not None
+        other = commit(repository, {"b": data, "c": b"c"}, artifact=ArtifactName("tester", "default", "other")).version
+        move_and_collect(repository, other)
+        repository.registry.versions.delete(version.id, delete_aliases=True)
+        move_and_collect(repository, repository.registry.versions.get(other.id))
+        assert reading.reader.read(entry, 0, entry.size) == data
+
+
+def test_edit_of_a_version_that_was_moved_meanwhile_is_committed(repository: Repository) -> None:
+    files = {**BEFORE, **{f"many/{number:04}": b"%d" % number for number in range(2000)}}
+    base = commit(repository, files).version
+    assert read_all(repository, base) == files, "its pages are in memory"
+    move_and_collect(repository, base)
+    ingest = begin_ingest(repository, "tester")
+    new = ingest.add_bytes(b"new", "new")
+    edited = commit_edit(repository, ingest, base, ["gone.txt"], [new], CommitRequest(ARTIFACT, "dataset")).version
+    assert read_all(repository, edited) == {**{path: files[path] for path in files if path != "gone.txt"}, "new": b"new"}
+    assert_sound(repository)
+    assert_gc_leaves_exactly_what_is_needed(repository)
+
+
+def test_content_of_a_version_that_was_moved_is_that_version(repository: Repository) -> None:
+    base = commit(repository, BEFORE).version
+    move_and_collect(repository, base)
+    again = commit(repository, BEFORE)
+    assert (again.created, again.version.id) == (False, base.id)
+    assert read_all(repository, resolve(repository, "latest")) == BEFORE
+    assert_gc_leaves_exactly_what_is_needed(repository)
