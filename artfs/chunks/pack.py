@@ -47,6 +47,11 @@ _SIZE_MASK = (1 << _SIZE_BITS) - 1
 _TAIL_SIZE = 64 << 10
 
 
+def pack_size(chunks: int, stored: int) -> int:
+    """Bytes of a pack of so many chunks, which take `stored` bytes together."""
+    return stored + _COUNT.size + chunks * _RECORD.size + TRAILER_SIZE
+
+
 def encode_footer(pack: PackId, refs: Sequence[ChunkRef]) -> bytes:
     """Footer and trailer of a pack that holds `refs`, in this order and one directly behind the other."""
     records = [_COUNT.pack(len(refs))]

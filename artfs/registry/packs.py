@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -68,15 +68,22 @@ class Packs:
 
         self._database.write(work)
 
-    def find_chunks(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
-        """Where those of the chunks lie that the entity has in committed packs, or that this commit has stored itself."""
+    def find_chunks(
+        self, entity: str, lease: LeaseId, digests: Sequence[Digest], *, avoided: Container[PackId] = ()
+    ) -> dict[Digest, ChunkRef]:
+        """Where those of the chunks lie that the entity has in committed packs, or that this commit has stored itself.
+
+        Nothing is found in the packs `avoided`.
+        """
 
         def work(connection: Connection) -> dict[Digest, ChunkRef]:
             found: dict[Digest, ChunkRef] = {}
             for start in range(0, len(digests), BATCH):
                 given = {"entity": entity, "lease": lease, "digests": digests[start : start + BATCH]}
                 for row in connection.execute(_FIND_CHUNKS, given).all():
-                    found[row[0]] = ChunkRef(*row)
+                    ref = ChunkRef(*row)
+                    if ref.pack not in avoided:
+                        found[ref.digest] = ref
             return found
 
         return self._database.read(work) if digests else {}

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from artfs.content.chunk_sink import PackIndex
 from artfs.content.ingest import Ingest
 from artfs.errors import ArtfsError, InternalError
 from artfs.model.entry import LeaseId, lease_prefix
@@ -27,12 +28,12 @@ logger = logging.getLogger(__name__)
 class LeasedIngest(Ingest):
     """An ingest whose lease ends when it is aborted, or when nobody holds it any more."""
 
-    def __init__(self, repository: Repository, entity: str, lease: LeaseId) -> None:
+    def __init__(self, repository: Repository, entity: str, lease: LeaseId, packs: PackIndex) -> None:
         super().__init__(
             entity=entity,
             lease=lease,
             objects=repository.objects,
-            packs=repository.registry.packs,
+            packs=packs,
             memo_dir=repository.config.memo_dir,
         )
         self._repository = repository
@@ -93,13 +94,15 @@ class LeasedIngest(Ingest):
         self._finalizer.atexit = False
 
 
-def begin_ingest(repository: Repository, entity: str) -> LeasedIngest:
+def begin_ingest(repository: Repository, entity: str, packs: PackIndex | None = None) -> LeasedIngest:
     """Open a lease and start to take in content for `entity`. Ends with a commit, a contribution or `abort()`.
+
+    Content that is stored already is looked for in `packs`, else in all of the registry.
 
     Raises ConfigNotValid when registry and object store do not belong together.
     """
     ensure_bound(repository)
-    return LeasedIngest(repository, entity, repository.leases.open(entity))
+    return LeasedIngest(repository, entity, repository.leases.open(entity), packs or repository.registry.packs)
 
 
 def leased(ingest: Ingest) -> LeasedIngest:
