@@ -1,7 +1,7 @@
 """The directories above versions: a project with its artifacts, and an artifact with its versions, aliases and staging directories.
 
-What they show can change at any time and on any machine: names are looked up in the registry, and the kernel may keep them for a
-second. Any thread.
+What they show can change at any time and on any machine: names are looked up in the registry (`known_names`), and the kernel may
+keep them for a second. Any thread.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ProjectDirectory(Node):
             artifact = scene.artifact(check_artifact_name(name))
         except NameNotValid:
             return None
-        collection = scene.repository.registry.collections.find(artifact)
+        collection = scene.names.collection(artifact)
         if collection is not None:
             return ArtifactDirectory(scene, artifact, nanoseconds(collection.created_at))
         if scene.new_artifacts.has(artifact):
@@ -69,7 +69,7 @@ class ProjectDirectory(Node):
         nodes: dict[str, Node] = {INFORMATION_NAME: scene.mount_information()}
         for artifact in scene.new_artifacts.list():
             nodes[artifact.name] = ArtifactDirectory(scene, artifact, scene.started_ns)
-        for collection in scene.repository.registry.collections.list(scene.target.entity, scene.target.project):
+        for collection in scene.names.collections(scene.target.entity, scene.target.project):
             name = collection.artifact.name
             nodes[name] = ArtifactDirectory(scene, collection.artifact, nanoseconds(collection.created_at))
         return [Listed(name, node, node.attributes()) for name, node in sorted(nodes.items())]
@@ -131,7 +131,7 @@ class ArtifactDirectory(Node):
             except NameNotValid:
                 return None
         try:
-            return self.scene.repository.registry.versions.resolve(VersionName(self.artifact, name))
+            return self.scene.names.version(VersionName(self.artifact, name))
         except NotFound:
             return None
 
@@ -145,7 +145,7 @@ class ArtifactDirectory(Node):
             STAGING_NAME: StagingRoot(self.scene, self.artifact),
         }
         try:
-            versions = self.scene.repository.registry.versions.list(self.artifact)
+            versions = self.scene.names.versions(self.artifact)
         except NotFound:  # nothing was committed yet
             versions = []
         for version in reversed(versions):

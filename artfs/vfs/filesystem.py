@@ -7,6 +7,7 @@ from typing import Any
 
 from artfs.repository.repository import Repository
 from artfs.vfs.artifact_nodes import ArtifactDirectory, ProjectDirectory
+from artfs.vfs.known_names import KnownNames
 from artfs.vfs.new_artifacts import NewArtifacts
 from artfs.vfs.node import Node
 from artfs.vfs.scene import Scene
@@ -39,8 +40,10 @@ def open_scene(
         staged=StagedTrees(StagingStore(config.staging_dir, repository), views),
         new_artifacts=NewArtifacts(config.staging_dir, target.entity, target.project),
         views=views,
+        names=KnownNames(repository.registry),
         read_only=read_only,
     )
+    scene.status.gauges["registry"] = scene.names.state
     return scene, _open_root(scene, target)
 
 

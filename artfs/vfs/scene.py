@@ -15,6 +15,7 @@ from artfs.model.names import ArtifactName
 from artfs.repository.repository import Repository
 from artfs.vfs.information import InformationDirectory
 from artfs.vfs.journal import Journal
+from artfs.vfs.known_names import KnownNames
 from artfs.vfs.new_artifacts import NewArtifacts
 from artfs.vfs.problems import Problems
 from artfs.vfs.reading import ContentReading
@@ -41,6 +42,7 @@ class Scene:
     staged: StagedTrees
     new_artifacts: NewArtifacts
     views: Views
+    names: KnownNames
     read_only: bool = False
     problems: Problems = field(default_factory=Problems)
     journal: Journal = field(default_factory=Journal)
