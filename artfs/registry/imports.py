@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, true, update
 
 from artfs.errors import Conflict
 from artfs.model.chunk_list import encode_chunk_ref
@@ -33,7 +33,7 @@ from artfs.registry.lease_rows import end_lease, lock_active_lease
 from artfs.registry.lineage_rows import require_run, select_runs
 from artfs.registry.schema import aliases, collections, entities, lineage, packs, projects, runs, version_packs, versions
 from artfs.registry.scopes import ensure_collection, ensure_project, find_collection_id, lock_collection
-from artfs.registry.version_rows import BATCH, find_live, place_aliases
+from artfs.registry.version_rows import BATCH, IS_LIVE, find_live, place_aliases
 
 
 class Imports:
@@ -102,14 +102,14 @@ class Imports:
 
         return self._database.read(work)
 
-    def edges_of_runs(self, run_ids: Sequence[str]) -> list[LineageEdge]:
-        """All lineage of the runs, in the order in which it came to be."""
+    def edges_of_runs(self, run_ids: Sequence[str], *, live: bool = False) -> list[LineageEdge]:
+        """All lineage of the runs, in the order in which it came to be; with `live`, without that of deleted versions."""
 
         def work(connection: Connection) -> list[LineageEdge]:
             return [
                 edge
                 for start in range(0, len(run_ids), BATCH)
-                for edge in _select_edges(connection, runs.c.run.in_(run_ids[start : start + BATCH]))
+                for edge in _select_edges(connection, runs.c.run.in_(run_ids[start : start + BATCH]), IS_LIVE if live else true())
             ]
 
         return self._database.read(work)
@@ -204,7 +204,7 @@ def _place_aliases(
     return AliasMoves(placed, left)
 
 
-def _select_edges(connection: Connection, criterion: ColumnElement[bool]) -> list[LineageEdge]:
+def _select_edges(connection: Connection, *criteria: ColumnElement[bool]) -> list[LineageEdge]:
     query = (
         select(
             runs.c.run,
@@ -221,7 +221,7 @@ def _select_edges(connection: Connection, criterion: ColumnElement[bool]) -> lis
         .join(collections, collections.c.id == versions.c.collection_id)
         .join(projects, projects.c.id == collections.c.project_id)
         .join(entities, entities.c.id == projects.c.entity_id)
-        .where(criterion)
+        .where(*criteria)
         .order_by(lineage.c.id)
     )
     return [

@@ -1,7 +1,7 @@
 """The runs and the lineage of what was copied, from one registry into another.
 
 Runs keep their ids. An edge is copied with the version it leads to: one that leads to a version that is not at the destination is
-left out there until that version is copied as well.
+left out there until that version is copied as well, and for good when the version was deleted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class LineageCopy:
 
     runs: int = 0
     edges: int = 0
-    #: Versions that runs at the destination have used or logged and that are not there.
+    #: Versions of the source that the runs have used or logged, and that are not at the destination.
     left_out: list[str] = field(default_factory=list)
     #: Ids that belong to other runs at the destination: nothing of these runs was copied.
     other_runs: list[str] = field(default_factory=list)
@@ -90,7 +90,7 @@ def _left_out(source: Registry, destination: Registry, runs: Sequence[str], plan
     there = {_key(edge) for edge in destination.imports.edges_of_runs(runs)}
     missing = {
         (edge.artifact, edge.number)
-        for edge in source.imports.edges_of_runs(runs)
+        for edge in source.imports.edges_of_runs(runs, live=True)
         if _key(edge) not in there and _key(replace(edge, artifact=_renamed(edge.artifact, plans))) not in there
     }
     return [f"{artifact}:{format_version_label(number)}" for artifact, number in sorted(missing)]

@@ -30,7 +30,7 @@ from artfs.repository.leased_ingest import LeasedIngest
 from artfs.repository.repository import Repository
 
 #: What is durable is kept for a copy that goes on after this one has died, each time so many more bytes have been sent.
-_KEEP_EVERY = 256 << 20
+KEEP_EVERY = 256 << 20
 
 #: One version as the source and as the destination has it.
 Common = tuple[Manifest, Manifest]
@@ -39,8 +39,16 @@ Common = tuple[Manifest, Manifest]
 class VersionCopier:
     """Copies versions from `source` with the threads of `executor`; counts in `totals`, and calls `on_progress` now and then."""
 
-    def __init__(self, source: Repository, executor: Executor, totals: CopyTotals, on_progress: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        source: Repository,
+        executor: Executor,
+        totals: CopyTotals,
+        on_progress: Callable[[], object],
+        keep_every: int = KEEP_EVERY,
+    ) -> None:
         self._source = source
+        self._keep_every = keep_every
         self._executor = executor
         self._totals = totals
         self._on_progress = on_progress
@@ -56,7 +64,7 @@ class VersionCopier:
         def on_window() -> None:
             nonlocal kept
             self._on_progress()
-            if ingest.stored_bytes - kept >= _KEEP_EVERY:
+            if ingest.stored_bytes - kept >= self._keep_every:
                 ingest.keep_stored()
                 kept = ingest.stored_bytes
 

@@ -18,6 +18,9 @@ from artfs.model.names import ArtifactName
 from artfs.model.records import RunState
 from artfs.objectstore.open import open_objects
 from artfs.registry.open import open_registry
+from artfs.repository.commit import begin_ingest
+from artfs.repository.copy_chunks import CopyTotals
+from artfs.repository.copy_version import VersionCopier
 from artfs.repository.gc import collect_garbage
 from artfs.repository.open import assemble_repository, open_repository
 from artfs.repository.repository import Repository
@@ -267,7 +270,7 @@ def test_a_damaged_chunk_is_noticed_and_nothing_of_its_version_appears(
 
 
 def test_a_copy_that_fails_goes_on_where_it_was(config: Config, there: Config) -> None:
-    """The store at the destination stops to answer with the sixth pack; what was durable by then is not sent again."""
+    """The store at the destination takes three packs and no more; what was durable by then is not sent again."""
     files = {f"{number}.bin": noise(number, 40 << 20) for number in range(3)}
     with open_repository(config) as source:
         commit(source, files, artifact=DATASET)
@@ -282,6 +285,33 @@ def test_a_copy_that_fails_goes_on_where_it_was(config: Config, there: Config) -
             report = copy_all(source, destination, [DATASET])
             assert report.bytes_found > 60 << 20
             assert report.bytes_sent < 60 << 20
+            assert_same(source, destination, [DATASET])
+
+
+def test_what_a_copy_has_kept_outlives_its_process(config: Config, there: Config) -> None:
+    """Everything ends at once, as when the process is killed; what was kept before is found by the next copy."""
+    with open_repository(config) as source:
+        version = commit(source, {f"{number}.bin": noise(number, 36 << 20) for number in range(3)}, artifact=DATASET).version
+
+        def die_after_keeping_a_pack(point: str) -> None:
+            known = points.passed
+            if "after packs.add" in known and "after imports.keep_packs" in known[known.index("after packs.add") :]:
+                raise _Crash(point)
+
+        points = Points(0, die_after_keeping_a_pack, for_ever=True)
+        with crashing_repository(there, points) as destination, ThreadPoolExecutor(2) as executor:
+            copier = VersionCopier(source, executor, CopyTotals(), lambda: None, keep_every=8 << 20)
+            ingest = begin_ingest(destination, "tester")
+            with pytest.raises(_Crash):
+                copier.copy(version, ingest, None)
+            with pytest.raises(_Crash):
+                ingest.pause()
+        with open_repository(there) as destination:
+            expire_leases(destination)
+            report = copy_all(source, destination, [DATASET])
+            assert report.bytes_found > 30 << 20
+            assert report.bytes_sent < 80 << 20
+            collect_garbage(destination, grace_s=0)
             assert_same(source, destination, [DATASET])
 
 
@@ -316,8 +346,7 @@ def _crash(point: str) -> None:
 def test_a_copy_that_ends_at_any_point_is_finished_by_the_next_one(config: Config, tmp_path: Path) -> None:
     with open_repository(config) as source:
         source.registry.runs.create("tester", "default", run_id="prepare")
-        for text in (b"one", b"two"):
-            commit(source, {"a.txt": text}, aliases=["best"], run_id="prepare", artifact=DATASET)
+        commit(source, {"a.txt": b"one"}, aliases=["best"], run_id="prepare", artifact=DATASET)
         at, reached = 0, True
         while reached:
             there = load_config({"entity": "tester", "project": "default"}, {"ARTFS_HOME": str(tmp_path / f"there-{at}")})
