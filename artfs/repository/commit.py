@@ -7,7 +7,8 @@
     commit_again      the transaction alone, for content that is known to be a version already
 
 A crash before the transaction leaves packs that only the lease names; gc collects them. A failure does the same and ends the lease
-at once. Nothing here is retried: TransientError comes from layers that have retried already.
+at once. Nothing here is retried: TransientError comes from layers that have retried already, and after LeaseLost all has to be
+taken in again, by whoever has it (`second_try`).
 
 Threads: an ingest may be fed by several threads, but is committed by one, after they are done.
 """
@@ -87,7 +88,9 @@ def commit_edit(  # noqa: PLR0917  the parts of an edit, in the order one says t
         current = repository.registry.versions.get(base.id)
         manifest = repository.manifest(base if current.state is VersionState.DELETED else current)
         latest = _latest_manifest(repository, request.artifact) or manifest
-        kept = [_keep_entry(entry, latest.get(entry.path)) for entry in _checked(added)]
+        # What has not changed since the base may come with the places that it had when that was opened.
+        here = [_keep_entry(entry, manifest.get(entry.path)) for entry in _checked(added)]
+        kept = [_keep_entry(entry, latest.get(entry.path)) for entry in here]
         written = edit_manifest(manifest, removed=removed, added=kept, put_chunk=ingest.put_chunk)
         return _commit(repository, ingest, written, request)
 

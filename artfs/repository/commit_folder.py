@@ -9,12 +9,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from artfs.content.walk import walk_directory
+from artfs.content.walk import Walk, walk_directory
 from artfs.content.walk_memo import WalkMemo
 from artfs.model.entry import directory_entry
 from artfs.model.records import CommitOutcome
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_again, commit_entries
 from artfs.repository.repository import Repository
+from artfs.repository.second_try import again_if_lease_lost
 
 #: Told the number of files, gives what is called with the files and bytes done while the block runs.
 Watch = Callable[[int], AbstractContextManager[Callable[[int, int], None] | None]]
@@ -23,12 +24,18 @@ Watch = Callable[[int], AbstractContextManager[Callable[[int, int], None] | None
 def commit_folder(
     repository: Repository, root: Path, request: CommitRequest, watch: Watch = lambda _: nullcontext()
 ) -> CommitOutcome:
-    """Make a version of all that is below `root`; else as `commit_entries`."""
+    """Make a version of all that is below `root`; else as `commit_entries`, once more if the lease was lost."""
     memo = WalkMemo(repository.config.memo_dir, request.artifact.entity, root)
     walk = walk_directory(root)
     known = memo.find(walk)
     if known is not None and (outcome := commit_again(repository, known, request)) is not None:
         return outcome
+    outcome = again_if_lease_lost(lambda: _take_in(repository, walk, request, watch))
+    memo.record(walk, outcome.version.digest)
+    return outcome
+
+
+def _take_in(repository: Repository, walk: Walk, request: CommitRequest, watch: Watch) -> CommitOutcome:
     ingest = begin_ingest(repository, request.artifact.entity)
     try:
         with watch(len(walk.found)) as on_progress:
@@ -37,6 +44,4 @@ def commit_folder(
         ingest.abort()
         raise
     directories = (directory_entry(path) for path in walk.empty_directories)
-    outcome = commit_entries(repository, ingest, [*entries, *directories], request)
-    memo.record(walk, outcome.version.digest)
-    return outcome
+    return commit_entries(repository, ingest, [*entries, *directories], request)

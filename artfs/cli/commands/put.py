@@ -38,6 +38,7 @@ from artfs.repository.commit import CommitRequest, begin_ingest, commit_entries
 from artfs.repository.commit_folder import commit_folder
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
+from artfs.repository.second_try import again_if_lease_lost
 
 EXAMPLE = "artfs put images s3://pets/train pets --at local --at bucket -a best"
 
@@ -127,13 +128,18 @@ def _put(repository: Repository, sources: Sequence[Source], request: CommitReque
         return commit_folder(repository, sources[0].path, request, partial(progress, "put"))
     # First those that may fail for reasons that are not here, and cost no reading.
     entries = [entry for source in sources if source.uri for entry in _find(repository, source, finding)]
-    ingest = begin_ingest(repository, request.artifact.entity)
-    try:
-        entries += [entry for source in sources if not source.uri for entry in _take_in(ingest, source)]
-    except BaseException:
-        ingest.abort()
-        raise
-    return commit_entries(repository, ingest, entries, request)
+
+    def attempt() -> CommitOutcome:
+        ingest = begin_ingest(repository, request.artifact.entity)
+        try:
+            taken = [entry for source in sources if not source.uri for entry in _take_in(ingest, source)]
+        except BaseException:
+            ingest.abort()
+            raise
+        return commit_entries(repository, ingest, [*entries, *taken], request)
+
+    # What came from stdin cannot be had again.
+    return attempt() if any(source.is_stdin for source in sources) else again_if_lease_lost(attempt)
 
 
 def _find(repository: Repository, source: Source, finding: Finding) -> list[Entry]:

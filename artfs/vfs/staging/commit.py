@@ -17,6 +17,7 @@ from artfs.model.entry import Entry
 from artfs.model.records import CommitOutcome, VersionState
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_edit, commit_entries
 from artfs.repository.repository import Repository
+from artfs.repository.second_try import again_if_lease_lost
 from artfs.vfs.staging.base_version import base_was_deleted
 from artfs.vfs.staging.changes import StagedChanges
 from artfs.vfs.staging.directory import StagingDirectory
@@ -51,7 +52,7 @@ def commit_staging(
             expected_number=expected_number,
         )
         _check_base(repository, directory)
-        outcome = _commit(repository, directory, request)
+        outcome = again_if_lease_lost(lambda: _commit(repository, directory, request))
         try:
             throw_away(directory.folder)
         except OSError as error:
