@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import socket
 import threading
 import weakref
@@ -27,6 +28,8 @@ from artfs.model.records import LeaseRecord
 #: A lease that was not extended for so long has expired. Long enough for a machine that swaps or a registry that restarts.
 TTL_S = 300.0
 INTERVAL_S = 60.0
+#: After a heartbeat that did not get through, the next comes sooner: a registry that is back just in time keeps the lease alive.
+RETRY_S = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -114,22 +117,35 @@ class LeaseKeeper:
             thread.join()
 
     def _run(self) -> None:
-        while self._wait():
+        pause_s = self._interval_s
+        while self._wait(pause_s):
             while self._dropped:
                 self.end(self._dropped.popleft())
-            for lease in self.held:
-                self._extend(lease)
+            is_through = self._extend_all()
+            pause_s = self._interval_s if is_through else min(self._interval_s, RETRY_S)
 
-    def _wait(self) -> bool:
+    def _extend_all(self) -> bool:
+        """False when the registry did not answer for one of them."""
+        failed = 0
+        held = list(self.held)
+        # In any order, so that the same ones do not always come last.
+        for lease in random.sample(held, len(held)):
+            failed += not self._extend(lease)
+            if failed > 1:  # not a row that is locked, but a registry that is away: asking for each would take as long for each
+                break
+        return not failed
+
+    def _wait(self, pause_s: float) -> bool:
         """Wait for the next round; False when the thread has nothing left to do and is about to end."""
         with self._lock:
             if self._held:
-                self._changed.wait(self._interval_s)
+                self._changed.wait(pause_s)
             if not self._held:
                 self._thread = None  # under the lock: an `open` after this starts another thread
             return bool(self._held)
 
-    def _extend(self, lease: LeaseId) -> None:
+    def _extend(self, lease: LeaseId) -> bool:
+        """False when the registry did not answer."""
         try:
             self._table.heartbeat(lease, self._ttl_s)
         except LeaseLost as error:
@@ -138,9 +154,11 @@ class LeaseKeeper:
             self.release(lease)
         except TransientError as error:
             logger.info("the lease %s could not be extended, trying again: %s", lease.hex(), error)
+            return False
         except Exception:
             # One lease must not take the heartbeat of the others with it.
             logger.exception("the heartbeat of the lease %s failed", lease.hex())
+        return True
 
 
 _keepers: weakref.WeakSet[LeaseKeeper] = weakref.WeakSet()

@@ -1,8 +1,8 @@
 """Doing a commit once more when its lease was lost (I4).
 
 A commit that took longer than its lease, as the machine slept or the registry was away, has failed cleanly: nothing of it is
-visible, and what it stored is garbage. Whoever still has the source takes it in again, under a new lease. Once: a lease that is lost
-again is more than bad luck, and its holder is told.
+visible, and what it stored is garbage. Whoever still has the source takes it in again, under a new lease. Once: a lease that is
+lost again is more than bad luck, and its holder is told.
 """
 
 from __future__ import annotations

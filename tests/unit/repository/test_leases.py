@@ -96,6 +96,19 @@ def test_heartbeat_that_fails_for_now_is_tried_again(table: Table) -> None:
     keeper.close()
 
 
+def test_heartbeat_that_did_not_get_through_is_tried_again_soon_and_the_others_with_it(table: Table) -> None:
+    keeper = LeaseKeeper(table, interval_s=0.005)
+    leases = [keeper.open("e") for _ in range(3)]
+    for lease in leases:
+        table.errors[lease] = RegistryUnavailable("away")
+    table.wait_for(lambda: sum(table.beats.values()) > 3)
+    table.errors.clear()  # an outage shorter than the lease: nobody has noticed
+    before = dict(table.beats)
+    table.wait_for(lambda: all(table.beats[lease] > before[lease] + 1 for lease in leases))
+    assert keeper.held == set(leases)
+    keeper.close()
+
+
 @pytest.mark.expected_logs("heartbeat of the lease")
 def test_defect_in_one_heartbeat_does_not_stop_the_others(table: Table) -> None:
     keeper = LeaseKeeper(table, interval_s=0.005)
