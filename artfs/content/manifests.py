@@ -134,18 +134,31 @@ class Manifest:
             except PackMissing as error:
                 self._move(pages, error)
 
+    def look_again(self, path: str) -> Entry | None:
+        """The entry at `path`, where it lies now: for one that was looked up before, and whose chunk lists are gone."""
+        seen = self.pages
+        with self._lock:
+            if self.pages is seen:
+                self._learn(seen)
+        return self.get(path)
+
     def _move(self, seen: Sequence[PageRef], error: PackMissing) -> None:
         """Learn where the pages lie now, which were not where `seen` says. Raises `error` when nobody knows."""
         with self._lock:
-            if self.pages is not seen:
-                return  # another thread has learned it
-            root = None if self._find_root is None else self._find_root()
-            if root is None or root == self.root:
+            # Unless another thread has learned it.
+            if self.pages is seen and not self._learn(seen):
                 raise error
-            pages = self._cache.read_root(root)
-            if [(page.first, page.canonical) for page in pages] != [(page.first, page.canonical) for page in seen]:
-                raise IntegrityError("a manifest was moved, and what is there now has other content: run 'artfs verify'")
-            self.pages, self.root = pages, root
+
+    def _learn(self, seen: Sequence[PageRef]) -> bool:
+        """Ask where the root lies, the lock being held; False when it lies where it did, or nowhere."""
+        root = None if self._find_root is None else self._find_root()
+        if root is None or root == self.root:
+            return False
+        pages = self._cache.read_root(root)
+        if [(page.first, page.canonical) for page in pages] != [(page.first, page.canonical) for page in seen]:
+            raise IntegrityError("a manifest was moved, and what is there now has other content: run 'artfs verify'")
+        self.pages, self.root = pages, root
+        return True
 
 
 class ManifestStore:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Iterator, Sequence
 
-from artfs.errors import IntegrityError
+from artfs.errors import IntegrityError, PackMissing
 from artfs.model.entry import Entry, Kind
 from artfs.vfs.attributes import (
     FOREVER_S,
@@ -147,10 +147,21 @@ class VersionFile(_Leaf):
     def _read(self, size: int, offset: int, length: int) -> bytes:
         if offset >= size or length <= 0:
             return b""
-        data = self._reading.reader.read(self.entry, offset, length, self._following)
+        data = self._read_entry(offset, length)
         if len(data) != min(length, size - offset):
             raise IntegrityError(f"{self.where} is shorter than its manifest says: run 'artfs verify --read-data'")
         return data
+
+    def _read_entry(self, offset: int, length: int) -> bytes:
+        try:
+            return self._reading.reader.read(self.entry, offset, length, self._following)
+        except PackMissing:
+            # The chunk store knows where chunks were moved to, but the chunk lists of a long file were written anew.
+            moved = self.view.manifest.look_again(self.entry.path)
+            if moved is None or moved.content == self.entry.content:
+                raise
+            self.entry = moved
+        return self._reading.reader.read(self.entry, offset, length, self._following)
 
     def _following(self) -> Iterator[Entry]:
         """What a program reads next that goes through the directory in order."""

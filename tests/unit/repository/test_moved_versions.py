@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from artfs.config import Config
 from artfs.model.names import ArtifactName
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_edit
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
+from artfs.vfs.reading import ContentReading
+from artfs.vfs.touched import TouchedVersions
+from artfs.vfs.version_nodes import VersionFile
+from artfs.vfs.views import Views
 from tests.fault.moving import move_and_collect
 from tests.fault.versions import ARTIFACT, BEFORE, assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, read_all, resolve
 
 
 def test_entries_and_manifests_that_are_held_are_read_where_they_lie_now(repository: Repository, config: Config) -> None:
-    files = {**BEFORE, **{f"many/{number:04}": b"%d" % number for number in range(2000)}}
+    files = {**BEFORE, **{f"many/{number:04}": b"%d" % number for number in range(600)}}
     version = commit(repository, files).version
     with open_repository(config) as reading:  # nothing of it in memory
         manifest = reading.manifest(version)
@@ -23,7 +28,7 @@ def test_entries_and_manifests_that_are_held_are_read_where_they_lie_now(reposit
         moved = move_and_collect(repository, version)
         assert not reading.objects.has(f"packs/{version.manifest.pack[:12].hex()}/{version.manifest.pack[12:].hex()}")
         assert reading.reader.read(entry, 0, entry.size) == files["a/one.bin"]
-        assert len(manifest.list("many")) == 2000
+        assert len(manifest.list("many")) == 600
         assert read_all(reading, version) == files, "by a record of before, too"
         assert read_all(reading, moved) == files
     assert_sound(repository)
@@ -43,8 +48,23 @@ def test_file_of_a_deleted_version_is_read_from_an_equal_one(repository: Reposit
         assert reading.reader.read(entry, 0, entry.size) == data
 
 
+def test_long_file_that_a_mount_knows_is_read_on_where_it_was_moved_to(repository: Repository, config: Config) -> None:
+    data = os.urandom(80 << 20)  # of more than 1024 chunks, which are in lists
+    version = commit(repository, {"long": data}).version
+    with open_repository(replace(config, memory=1 << 20)) as reading:
+        view = Views(reading).show(version, "v0", "v0")
+        entry = view.manifest.get("long")
+        assert entry is not None
+        assert entry.content.is_indirect
+        file = VersionFile(ContentReading(reading.reader, TouchedVersions(reading, None)), view, entry)
+        assert file.read(0, 1000) == data[:1000]
+        move_and_collect(repository, version)
+        assert file.read(70 << 20, 1000) == data[70 << 20 : (70 << 20) + 1000]
+        assert file.entry.content != entry.content
+
+
 def test_edit_of_a_version_that_was_moved_meanwhile_is_committed(repository: Repository) -> None:
-    files = {**BEFORE, **{f"many/{number:04}": b"%d" % number for number in range(2000)}}
+    files = {**BEFORE, **{f"many/{number:04}": b"%d" % number for number in range(600)}}
     base = commit(repository, files).version
     assert read_all(repository, base) == files, "its pages are in memory"
     move_and_collect(repository, base)
