@@ -56,6 +56,20 @@ def test_gc_deletes_what_no_version_needs_after_the_grace_period(pets: Artfs) ->
     assert pets("cat", "pets:v1/readme.txt").out == "three pets\n"
 
 
+def test_gc_repacks_what_is_mostly_dead(pets: Artfs) -> None:
+    told = pets("gc", "--repack", "--threshold", "100", "--dry-run", "--json").json["repack"]
+    assert set(told) == {"packs", "size", "live", "versions", "moved", "left", "written"}
+    assert (told["moved"], told["written"]) == (0, 0)
+    pets("rm", "pets:v0", "--aliases")
+    done = pets("gc", "--repack", "--threshold", "100%", "--json").json["repack"]
+    assert done["moved"] == done["versions"]
+    assert pets("gc", "--repack", "--threshold", "100%").lines[0].startswith("repacked, moving 0 versions\t0\t")
+    assert pets("gc", "--grace", "0").code == 0
+    assert pets("cat", "pets:v1/readme.txt").out == "three pets\n"
+    for wrong in ("0", "101%", "half"):
+        assert wrong in pets.fails("gc", "--repack", "--threshold", wrong).err
+
+
 def test_gc_prints_a_line_for_each_thing_it_did(pets: Artfs) -> None:
     assert [len(row) for row in pets("gc").rows] == [3] * len(pets("gc").rows)
 

@@ -10,11 +10,14 @@ from artfs.cli.context import current
 from artfs.cli.durations import format_duration, parse_duration
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Column, Size, print_json, print_table
+from artfs.cli.progress import count_progress
+from artfs.cli.repacking import parse_percent, repack_form, repack_rows
 from artfs.cli.unfinished import describe_unfinished, unfinished_form
 from artfs.errors import UserError
 from artfs.repository.gc import ABANDONED_S, GRACE_S, collect_garbage
 from artfs.repository.gc_report import GcReport, Judgement, PackTotal
 from artfs.repository.open import open_repository
+from artfs.repository.repack import THRESHOLD, RepackReport, repack
 
 EXAMPLE = "artfs gc --grace 24h --dry-run"
 
@@ -35,28 +38,43 @@ def command(
     ] = format_duration(ABANDONED_S),
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")] = False,
     each: Annotated[bool, typer.Option("--packs", help="With --dry-run: say of each pack what keeps it.")] = False,
+    move: Annotated[
+        bool, typer.Option("--repack", help="Before: move what is in use out of packs that are mostly dead, into new ones.")
+    ] = False,
+    threshold: Annotated[
+        str,
+        typer.Option("--threshold", metavar="PERCENT", help="With --repack: packs of which less than this is in use are moved."),
+    ] = f"{THRESHOLD:.0%}",
     as_json: JsonOption = False,
 ) -> None:
     """Delete bytes that no version needs any more.
 
     Safe beside commits in flight. Bytes are doomed first and deleted by a later gc, when the grace period is over. Contributions
-    that nobody has finished are given up before, a set as a whole.
+    that nobody has finished are given up before, a set as a whole. With --repack, packs that are needed for a small part only are
+    emptied first.
     """
     invocation = current(ctx)
     grace_s, abandoned_s = parse_duration(grace), parse_duration(abandoned)
     if each and not dry_run:
         raise UserError("--packs says what would become of each pack: say --dry-run as well")
+    part = parse_percent(threshold)
+    moved: RepackReport | None = None
     with open_repository(invocation.config) as repository:
+        if move:
+            with count_progress("repack", "versions") as on_progress:
+                moved = repack(repository, threshold=part, dry_run=dry_run, on_progress=on_progress)
         report = collect_garbage(repository, grace_s=grace_s, abandoned_s=abandoned_s, dry_run=dry_run, explain=each)
     if as_json:
-        print_json(_form(report) | ({"packs": [_pack_form(judged) for judged in report.packs]} if each else {}))
+        more = {"packs": [_pack_form(judged) for judged in report.packs]} if each else {}
+        print_json(_form(report) | more | ({"repack": repack_form(moved)} if moved else {}))
         return
     if each:
         columns = [Column("pack"), Column("size", right=True), Column("what"), Column("why"), Column("until")]
         print_table(columns, [[judged.key, Size(judged.use.pack.size), *_reasons(judged)] for judged in report.packs])
         return
     given_up = "would be given up" if dry_run else "given up"
-    rows: list[list[Cell]] = [[f"{given_up}: {describe_unfinished(each)}", None, Size(each.size)] for each in report.abandoned]
+    rows = repack_rows(moved) if moved else []
+    rows += [[f"{given_up}: {describe_unfinished(each)}", None, Size(each.size)] for each in report.abandoned]
     rows += [[what, total.packs, Size(total.size)] for what, total in _lines(report)]
     print_table([Column("what"), Column("packs", right=True), Column("size", right=True)], rows)
 

@@ -1,0 +1,43 @@
+"""What `artfs gc --repack` is told and says: the threshold, and lines and JSON about what was moved."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import Any
+
+from artfs.cli.output import Cell, Size, counted
+from artfs.errors import UserError
+from artfs.repository.repack import RepackReport
+
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%?")
+
+
+def parse_percent(text: str) -> float:
+    """The part that `text` means, `50%` or `50`: above 0, up to 1."""
+    match = _PERCENT.fullmatch(text.strip())
+    part = float(match[1]) / 100 if match else 0.0
+    if not 0 < part <= 1:
+        raise UserError(f"{text!r} is not a part of a pack: write for example 50%")
+    return part
+
+
+def repack_rows(report: RepackReport) -> list[list[Cell]]:
+    """Rows of what, packs and size."""
+    versions = counted(report.versions if report.dry_run else report.moved, "version")
+    if report.dry_run:
+        return [
+            [f"would be repacked, moving {versions}", report.packs, Size(report.size)],
+            ["of which is in use", None, Size(report.live)],
+        ]
+    rows: list[list[Cell]] = [
+        [f"repacked, moving {versions}", report.packs, Size(report.size)],
+        ["written for that", None, Size(report.written)],
+    ]
+    if report.left:
+        rows.append([f"left for the next repack: {counted(report.left, 'version')}", None, None])
+    return rows
+
+
+def repack_form(report: RepackReport) -> dict[str, Any]:
+    return {name: value for name, value in asdict(report).items() if name != "dry_run"}
