@@ -3,8 +3,9 @@
 A sequence is where somebody reads: the files that are expected next, and how far ahead has been asked for, in bytes of the files
 one after the other. Who begins one of the few files after the one before, and then again, goes through a directory: from then on
 whole groups of files are asked for, which lie together in the packs, in windows that double while reading goes on. Several readers
-who share an order find the files of each other's sequences; each file is asked for by one of them. Where what was asked for is
-mostly passed by, the sequence ends: who picks files here and there pays for those alone.
+who share an order find the files of each other's sequences; each file is asked for by one of them. Who picks files here and there
+pays for those alone: as he also picks some that lie near each other, a file only goes on with what was read just before it, and
+where what was asked for is mostly passed by, the sequence ends.
 
 Not a cache: bytes go where the given function puts them. Any thread. The lock guards all state but the iterator of a sequence,
 which is only used by the one who has set `is_extending`: to go on in a manifest may take a request.
@@ -36,13 +37,15 @@ Following = Callable[[], Iterable[Entry]]
 #: Entries after a file that was begun: one of the files among them has to be next, so that it counts as going on.
 _EXPECTED = 6
 #: How often it must have gone on before anything is asked for.
-_GOES_ON = 2
+_GOES_ON = 3
+#: A sequence in which none of the last files lies that were begun starts over: as many may be read side by side.
+_RECENT = 64
 #: Files remembered of all sequences together, behind and ahead; about 200 bytes each.
 _MOST_FILES = 16 * 1024
 #: Calls of `fetch` waiting or running; more than that are not asked for, whoever reads.
 _MOST_STEPS = 32
-#: So much may always be passed by: readers who share an order are at different places of it.
-_MAY_PASS = 16 << 20
+#: So much may be passed by beyond as much as was read: readers who share an order are at different places of it.
+_MAY_PASS = 1 << 20
 _MOST_SEQUENCES = 64
 #: A sequence in which nobody has read for so long does not count as one that has something ahead.
 _IDLE_S = 10.0
@@ -52,13 +55,14 @@ _IDLE_S = 10.0
 class _Sequence:
     """Bytes of the files one after the other: `position` is the furthest one that was read, `ahead` up to where was asked for.
 
-    `used` counts the files that were begun.
+    `used` counts the files that were begun, and `begun_at` is which of all files that were begun was its last.
     """
 
     entries: Iterator[Entry]
     position: int
     ahead: int
     used: int
+    begun_at: int
     noted_s: float = 0.0
     goes_on: int = 0
     window: int = 0
@@ -87,6 +91,7 @@ class FileSequences:
         self._sequences: OrderedDict[int, _Sequence] = OrderedDict()
         self._workers = Workers(pace.threads, "artfs-files-ahead")
         self._steps = 0
+        self._begun = 0
         self._lock = threading.Lock()
         self._closed = False
 
@@ -113,7 +118,8 @@ class FileSequences:
             logger.debug("the files after %s are not known: %s", entry.path, error)
             return
         with self._lock:
-            sequence = _Sequence(_chain(expected, entries), end, entry.size, entry.size)
+            self._begun += 1
+            sequence = _Sequence(_chain(expected, entries), end, entry.size, entry.size, self._begun)
             self._files[entry.digest] = _File(sequence, 0, is_begun=True, is_asked=True)
             start = entry.size
             for each in expected:
@@ -125,12 +131,16 @@ class FileSequences:
         sequence = file.sequence
         if offset == 0 and not file.is_begun:
             file.is_begun = True
+            self._begun += 1
+            if self._begun - sequence.begun_at > _RECENT:
+                sequence.goes_on = sequence.window = 0
+            sequence.begun_at = self._begun
             sequence.goes_on += 1
             sequence.used += entry.size
         sequence.position = max(sequence.position, file.start + end)
         if sequence.goes_on < _GOES_ON or sequence.is_extending or self._closed:
             return
-        if sequence.position - sequence.used > max(_MAY_PASS, sequence.used):
+        if sequence.position - sequence.used > _MAY_PASS + sequence.used:
             return  # most of what was asked for is passed by
         window = sequence.window
         if sequence.ahead - sequence.position > max(window // 2, window - self._pace.batch):

@@ -255,3 +255,24 @@ def test_a_manifest_that_was_moved_has_the_same_content() -> None:
     row.root = write_manifest([file_entry("a", "another")], box.put).root
     with pytest.raises(IntegrityError, match="other content"):
         manifest.get("a")
+
+
+@given(TREES, NAMES)
+@settings(deadline=None)
+def test_going_on_after_a_path_gives_what_a_walk_gives_after_it(tree: set[str], other: str) -> None:
+    manifest, entries = write(without_conflicts(tree), ChunkBox())
+    for path in [*(entry.path for entry in entries), other]:
+        directory, _, name = path.rpartition("/")
+        assert list(manifest.iter_after(path)) == [entry for entry in entries if entry.sort_key > (directory, name)]
+
+
+def test_going_on_after_a_path_reads_no_page_before_it_is_needed() -> None:
+    box = ChunkBox()
+    root = write_manifest(files_with_parents(f"f{number:05}" for number in range(5000)), box.put).root
+    manifest = ManifestStore(box).open(root)
+    pages = [manifest.read_page(index) for index in (3, 4)]
+    box.reads.clear()
+    after = manifest.iter_after(pages[0][0].path)
+    assert [next(after) for _ in range(len(pages[0]) - 1)] == list(pages[0][1:])
+    assert next(after) == pages[1][0]
+    assert box.reads == []
