@@ -3,6 +3,9 @@
 Does not know any table. `read` and `write` are the only ways to the database, and each call is one transaction; the work passed to
 them may run several times and must have no effect outside the database. Any thread may call; connections are pooled. A process
 that forks goes on with connections of its own (`forks`).
+
+A connection that breaks while it waits for the answer to COMMIT leaves open whether the transaction took place. Then `Settlement`
+finds out, so that no deed is done twice, and none that was done is reported as failed.
 """
 
 from __future__ import annotations
@@ -10,30 +13,62 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
-from artfs.errors import ArtfsError
+from artfs.errors import ArtfsError, RegistryUnavailable
 from artfs.registry.forks import ForkGate
 
 T = TypeVar("T")
 
 #: How long a transaction that others get in the way of is tried again.
 PATIENCE_S = 30.0
+#: How long a process that has reached the database before waits for it to come back: a server that restarts.
+OUTAGE_PATIENCE_S = 10.0
+#: How long it asks for the outcome of a transaction whose COMMIT nobody has answered.
+_SETTLING_S = 30.0
 _LONGEST_PAUSE_S = 0.25
+#: Longest wait for one answer of a server that is connected: one that is stopped or overloaded keeps its connections open.
+ANSWER_S: ContextVar[float] = ContextVar("answer_s", default=60.0)
+_WAITS_FOR_OUTAGES: ContextVar[bool] = ContextVar("waits_for_outages", default=True)
+
+
+@contextmanager
+def hurried(answer_s: float) -> Iterator[None]:
+    """Within the block, this thread waits for no server that is away, and for each answer of one for `answer_s` at most."""
+    tokens = ANSWER_S.set(answer_s), _WAITS_FOR_OUTAGES.set(False)
+    try:
+        yield
+    finally:
+        ANSWER_S.reset(tokens[0])
+        _WAITS_FOR_OUTAGES.reset(tokens[1])
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Within the block, this thread waits for answers as long as they take."""
+    token = ANSWER_S.set(float("inf"))
+    try:
+        yield
+    finally:
+        ANSWER_S.reset(token)
 
 
 class Retry(Enum):
     """Whether the same work may succeed when it is done once more."""
 
     NEVER = auto()
-    #: The connection was lost: worth one more try with a new one.
+    #: The connection was lost: worth one more try with a new one, and more while the server may be coming back.
     ONCE = auto()
+    #: The server cannot be reached: worth trying while it may be coming back.
+    WHEN_BACK = auto()
     #: Somebody else was in the way: worth trying until the patience ends.
     PATIENTLY = auto()
 
@@ -44,6 +79,18 @@ class Failure:
 
     error: ArtfsError
     retry: Retry = Retry.NEVER
+
+
+class Settlement(Protocol):
+    """How it is found out whether a transaction took place whose COMMIT was not answered."""
+
+    def leave_token(self, connection: Connection) -> bytes:
+        """In a transaction, before its COMMIT: leave something that is there when it took place."""
+        ...
+
+    def took_place(self, connection: Connection, token: bytes) -> bool:
+        """In a later transaction: True if the token is there. If not, it can never be: the earlier one cannot commit any more."""
+        ...
 
 
 class Database:
@@ -62,6 +109,8 @@ class Database:
         driver_error: type[Exception],
         explain: Callable[[Exception], Failure],
         patience_s: float = PATIENCE_S,
+        outage_patience_s: float = 0.0,
+        settlement: Settlement | None = None,
     ) -> None:
         self._engine = engine
         self._reading = reading
@@ -69,29 +118,42 @@ class Database:
         self._errors = (SQLAlchemyError, driver_error)
         self._explain = explain
         self._patience_s = patience_s
+        self._outage_patience_s = outage_patience_s
+        self._settlement = settlement
+        self._was_reached = False
         self._inherited: list[object] = []
         self._gate = ForkGate(close=self.close, abandon=self._abandon)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """The result of `work`, which sees one consistent state: all that was committed, by any process, when it began."""
-        return self._run(self._reading, work)
+        return self._run(self._reading, work, None)
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` and commit it durably, or raise and leave no trace."""
-        return self._run(self._writing, work)
+        """Do `work` and commit it durably, or raise and leave no trace.
+
+        Where the database does not answer any more and nobody can know, the RegistryUnavailable says that.
+        """
+        return self._run(self._writing, work, self._settlement)
+
+    def change_schema(self, work: Callable[[Connection], T]) -> T:
+        """As `write`, for work that may be repeated, take long, and find no tables yet."""
+        with unhurried():
+            return self._run(self._writing, work, None)
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
         self._engine.dispose()
 
-    def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        deadline = time.monotonic() + self._patience_s
+    def _run(self, engine: Engine, work: Callable[[Connection], T], settlement: Settlement | None) -> T:
+        began_s = time.monotonic()
         for attempt in itertools.count():
-            worked = False
+            worked, token = False, b""
             try:
                 with self._gate.passing(), engine.connect() as connection, connection.begin():
                     result = work(connection)
+                    token = b"" if settlement is None else settlement.leave_token(connection)
                     worked = True
+                self._was_reached = True
                 return result
             except ArtfsError:
                 raise
@@ -99,10 +161,38 @@ class Database:
                 if isinstance(error, StatementError) and isinstance(error.orig, ArtfsError):
                     raise error.orig from None  # raised by a column type, which SQLAlchemy wraps
                 failure = self._explain(error)
-                if not _may_retry(failure.retry, attempt, worked=worked) or time.monotonic() >= deadline:
+                is_open = worked and failure.retry in (Retry.ONCE, Retry.WHEN_BACK)
+                if is_open and token and settlement is not None:
+                    if self._settle(settlement, token, failure.error):
+                        return result
+                elif is_open or not self._may_retry(failure.retry, attempt, time.monotonic() - began_s):
+                    # Lost during COMMIT, it may have been done: doing it again would be a second deed.
                     raise failure.error from error
-            # Spread out, so that those who met do not meet again.
-            time.sleep(min(_LONGEST_PAUSE_S, 0.002 * 2 ** min(attempt, 10)) * (0.5 + random.random()))  # noqa: S311
+            _pause(attempt)
+        raise AssertionError("unreachable")
+
+    def _may_retry(self, retry: Retry, attempt: int, waited_s: float) -> bool:
+        if retry is Retry.PATIENTLY:
+            return waited_s < self._patience_s
+        if retry is Retry.NEVER:
+            return False
+        # A process that has never reached the database has a wrong address as likely as a server that is away for a moment.
+        waits = self._was_reached and _WAITS_FOR_OUTAGES.get() and waited_s < self._outage_patience_s
+        return waits or (retry is Retry.ONCE and attempt == 0)
+
+    def _settle(self, settlement: Settlement, token: bytes, lost: ArtfsError) -> bool:
+        """Whether the transaction that left the token took place."""
+        deadline_s = time.monotonic() + _SETTLING_S
+        for attempt in itertools.count():
+            try:
+                with self._gate.passing(), self._writing.connect() as connection, connection.begin():
+                    return settlement.took_place(connection, token)
+            except self._errors as error:
+                if self._explain(error).retry is Retry.NEVER or time.monotonic() >= deadline_s:
+                    raise RegistryUnavailable(
+                        f"{lost}; that was while it confirmed a change, so look whether it was made before you try again"
+                    ) from error
+            _pause(attempt)
         raise AssertionError("unreachable")
 
     def _abandon(self) -> None:
@@ -112,8 +202,6 @@ class Database:
         self._engine.dispose(close=False)
 
 
-def _may_retry(retry: Retry, attempt: int, *, worked: bool) -> bool:
-    if retry is Retry.ONCE:
-        # Lost during COMMIT, it may have been done: doing it again would be a second deed.
-        return attempt == 0 and not worked
-    return retry is Retry.PATIENTLY
+def _pause(attempt: int) -> None:
+    # Spread out, so that those who met do not meet again.
+    time.sleep(min(_LONGEST_PAUSE_S, 0.002 * 2 ** min(attempt, 10)) * (0.5 + random.random()))  # noqa: S311

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, insert, inspect, select, text, update
 from artfs.errors import ConfigNotValid
 from artfs.registry.database import Database
 from artfs.registry.dialects import now
-from artfs.registry.schema import collected_packs, identity, metadata, schema_version
+from artfs.registry.schema import collected_packs, identity, metadata, schema_version, transactions
 
 Step = Callable[[Connection], None]
 
@@ -31,6 +31,7 @@ def _count_contributions(connection: Connection) -> None:
 def _serve_many_hosts(connection: Connection) -> None:
     """Schema 3: a registry has an id of its own and knows its object store, and remembers packs that are gone."""
     identity.create(connection)
+    transactions.create(connection)
     connection.execute(text("ALTER TABLE collections ADD COLUMN changes BIGINT NOT NULL DEFAULT 0"))
     collected_packs.create(connection)
     _draw_identity(connection)
@@ -61,7 +62,7 @@ def ensure_schema(database: Database, name: str, *, newest: int = NEWEST) -> Non
     """Make the tables where there are none; `name` is for messages. Raises ConfigNotValid when they are of another schema."""
     # Reading first, so that opening takes no write lock.
     if _check(database.read(_found_version), name, newest) is None:
-        database.write(lambda connection: _check(_make_missing(connection, name, newest), name, newest))
+        database.change_schema(lambda connection: _check(_make_missing(connection, name, newest), name, newest))
 
 
 def migrate(
@@ -80,7 +81,7 @@ def migrate(
     before = _refuse_newer(database.read(_found_version), name, newest)
     if before == newest or dry_run:
         return Upgrade(before, newest)
-    return database.write(lambda connection: _migrate(connection, name, newest, steps, on_step))
+    return database.change_schema(lambda connection: _migrate(connection, name, newest, steps, on_step))
 
 
 def pending_steps(before: int | None, after: int = NEWEST, steps: Mapping[int, Step] = STEPS) -> list[tuple[int, str]]:

@@ -7,14 +7,35 @@ collection, lease, packs (by pack id); a deadlock that happens all the same is r
 
 from __future__ import annotations
 
-from sqlalchemy import URL, create_engine
+from typing import Any
+
+from sqlalchemy import URL, create_engine, event
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from artfs.errors import ConfigNotValid, IntegrityError, InternalError, RegistryUnavailable, StoreFull
-from artfs.registry.database import PATIENCE_S, Database, Failure, Retry
+from artfs.registry.database import OUTAGE_PATIENCE_S, PATIENCE_S, Database, Failure, Retry
+from artfs.registry.settlement import TokenSettlement
 
-_CONNECT_TIMEOUT_S = 10
+#: A mount answers from up to 32 threads. Few connections are kept between two transactions: many hosts share one server.
+_KEPT_CONNECTIONS = 4
+_MOST_CONNECTIONS = 32
+#: A host that is gone is noticed after 10 + 3 × 5 s of silence, and 30 s after something was sent to it.
+_REACHING = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "application_name": "artfs",
+}
+#: What the server does when this host is gone in the middle of a transaction: its locks must not stay.
+_SERVER_SETTINGS = {
+    "idle_in_transaction_session_timeout": "60s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
 #: Serialization failure, deadlock, lock not available.
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})
 #: Data or index corrupted.
@@ -23,6 +44,8 @@ _DAMAGED = frozenset({"XX001", "XX002"})
 _FULL = "53100"
 #: Classes: connection exception, authorisation, no such database, insufficient resources, operator intervention, system error.
 _UNAVAILABLE = ("08", "28", "3D", "53", "57", "58")
+#: Starting up, shutting down, killed by an administrator, too many connections: over in a moment.
+_AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
 #: Not allowed to use the table; the server only takes reads.
 _FORBIDDEN = frozenset({"42501", "25006"})
 
@@ -31,15 +54,22 @@ def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
     """Connect lazily to the database of `url`."""
     try:
         import psycopg  # noqa: PLC0415 - an extra: who keeps the registry in a file does not need it
+
+        from artfs.registry.bounded_connection import BoundedConnection  # noqa: PLC0415 - the same
     except ImportError as error:
         raise ConfigNotValid("a registry in PostgreSQL needs psycopg: pip install 'artfs[postgres]'") from error
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
+        pool_size=_KEPT_CONNECTIONS,
+        max_overflow=_MOST_CONNECTIONS - _KEPT_CONNECTIONS,
+        pool_use_lifo=True,
         pool_timeout=patience_s,
-        connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "artfs"},
+        connect_args=_connect_arguments(url, patience_s),
+        use_native_hstore=False,  # or the first connection asks whether the server has it
     )
+    event.listen(engine, "do_connect", lambda _dialect, _record, words, options: BoundedConnection.reach(*words, **options))
     name = url.render_as_string(hide_password=True)
     return Database(
         engine,
@@ -48,7 +78,17 @@ def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
         driver_error=psycopg.Error,
         explain=lambda error: _explain(error, name),
         patience_s=patience_s,
+        outage_patience_s=OUTAGE_PATIENCE_S,
+        settlement=TokenSettlement(),
     )
+
+
+def _connect_arguments(url: URL, patience_s: float) -> dict[str, Any]:
+    """How the server is reached, but for what the address says itself."""
+    settings = {"lock_timeout": f"{round(patience_s * 1000)}ms", **_SERVER_SETTINGS}
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    said = url.query.get("options", "")  # later ones win
+    return {name: value for name, value in _REACHING.items() if name not in url.query} | {"options": f"{options} {said}".strip()}
 
 
 def _explain(error: Exception, name: str) -> Failure:
@@ -68,8 +108,10 @@ def _explain(error: Exception, name: str) -> Failure:
     if isinstance(error, PoolTimeout):
         return Failure(RegistryUnavailable(f"too many threads use the registry {name} at once: try again"))
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    unreachable = not state and type(cause).__name__ == "OperationalError"
+    unreachable = not state and any(kind.__name__ == "OperationalError" for kind in type(cause).__mro__)
     if lost or unreachable or state.startswith(_UNAVAILABLE):
         text = f"the registry {name} did not answer as it should ({said}): check that the server runs and the address is right"
-        return Failure(RegistryUnavailable(text), Retry.ONCE if lost else Retry.NEVER)
+        if lost:
+            return Failure(RegistryUnavailable(text), Retry.ONCE)
+        return Failure(RegistryUnavailable(text), Retry.WHEN_BACK if unreachable or state in _AWAY else Retry.NEVER)
     return Failure(InternalError(f"the registry {name} refused what artfs asked of it: {said}"))

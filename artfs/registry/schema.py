@@ -66,6 +66,17 @@ identity = Table(
     Column("store_id", PlainText),
 )
 
+# One row: a writing transaction that took place a short while ago, in PostgreSQL. So a client whose connection broke while it
+# waited for the answer to COMMIT finds out what became of it (`settlement`).
+transactions = Table(
+    "transactions",
+    metadata,
+    # 16 random bytes, drawn by the client.
+    Column("token", LargeBinary, primary_key=True),
+    Column("written_at", UtcTime, nullable=False),
+)
+Index("transactions_written", transactions.c.written_at)
+
 # One row: an entity (a user or a team), the border of deduplication. Made when it is first named, never deleted.
 entities = Table(
     "entities",

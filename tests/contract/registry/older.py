@@ -8,7 +8,7 @@ from artfs.registry.open import Registry
 
 #: What each step has added: tables, and columns of tables.
 _ADDED: dict[int, tuple[list[str], dict[str, list[str]]]] = {
-    3: (["identity", "collected_packs"], {"collections": ["changes"]}),
+    3: (["identity", "transactions", "collected_packs"], {"collections": ["changes"]}),
     2: ([], {"contributions": ["size", "file_count"]}),
 }
 
@@ -26,7 +26,7 @@ def make_older(registry: Registry, number: int) -> None:
                     connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
         set_schema(connection, number)
 
-    registry._database.write(work)
+    registry._database.change_schema(work)
 
 
 def set_schema(connection: Connection, number: int) -> None:
