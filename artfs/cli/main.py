@@ -50,6 +50,7 @@ COMMANDS = {
     "status": (STORE, "Show the settings in force, what is stored and what is mounted."),
     "gc": (STORE, "Delete bytes that no version needs any more."),
     "upgrade": (STORE, "Bring the registry to the schema of this artfs."),
+    "warm": (STORE, "Fetch versions of a remote store, or paths of them, to the cache on this machine."),
     "verify": (STORE, "Check that all that is stored is whole."),
     "cache": (STORE, "Show, check, empty or fill the cache of remote object stores."),
 }

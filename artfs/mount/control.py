@@ -34,6 +34,7 @@ def start_mount(
     allow_other: bool = False,
     read_only: bool = False,
     run_id: str | None = None,
+    warm: bool = False,
     deadline_s: float | None = None,
 ) -> MountInfo:
     """Mount, and return when the mount answers; in the foreground when it was unmounted. Raises with the reason why not."""
@@ -52,6 +53,7 @@ def start_mount(
         allow_other=allow_other,
         read_only=read_only,
         run_id=run_id or config.run_id,
+        warm=warm,
         log=log,
         **({} if deadline_s is None else {"deadline_s": deadline_s}),
     )

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,19 @@ import trio
 
 from artfs.cloud.object_reads import use_few_threads
 from artfs.config import Config, Place
-from artfs.errors import AlreadyExists, ArtfsError, Busy, InternalError, NotFound
+from artfs.errors import AlreadyExists, ArtfsError, Busy, InternalError, NotFound, UserError
 from artfs.mount.connection import fuse_descriptors, has_ended
 from artfs.mount.host import CONNECTIONS, raise_background, raise_read_ahead, unmount
 from artfs.mount.malloc import keep_freed_memory
 from artfs.mount.mount_info import MountInfo, remove_note, start_of_process, write_note
 from artfs.mount.operations import ArtfsOperations
 from artfs.mount.threads import DEFAULT_DEADLINE_S, MOST_BACKGROUND, MOST_TASKS, Threads
+from artfs.mount.warming import Warming
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from artfs.vfs.filesystem import open_scene
 from artfs.vfs.target import Target, parse_target
+from artfs.vfs.version_root import PinnedVersion
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ _FSNAME_SAFE = re.compile(r"[^A-Za-z0-9_.:/#-]")
 
 @dataclass(frozen=True, slots=True)
 class MountRequest:
-    """What to mount where, and how. `deadline_s` is how long a read may wait for the store."""
+    """What to mount where, and how. `deadline_s` is how long a read may wait for the store; `warm` is for one version only."""
 
     config: Config
     mountpoint: Path
@@ -59,11 +62,15 @@ class MountRequest:
     allow_other: bool = False
     read_only: bool = False
     run_id: str | None = None
+    warm: bool = False
     deadline_s: float = DEFAULT_DEADLINE_S
     log: Path | None = None
 
     def parsed_target(self) -> Target:
-        return parse_target(self.target, entity=self.config.entity, project=self.config.project)
+        target = parse_target(self.target, entity=self.config.entity, project=self.config.project)
+        if self.warm and target.version is None:
+            raise UserError(f"--warm fetches one version, and {target} is more than that: mount for example NAME:latest")
+        return target
 
 
 def encode_request(request: MountRequest) -> str:
@@ -97,6 +104,9 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
     scene, root = open_scene(repository, target, run_id=request.run_id, read_only=request.read_only, facts=dataclasses.asdict(info))
     operations = ArtfsOperations(scene, root, Threads(request.deadline_s))
     scene.status.gauges.update(inodes=lambda: len(operations.inodes), handles=lambda: len(operations.handles))
+    warming = Warming(repository, root.view.version) if request.warm and isinstance(root, PinnedVersion) else None
+    if warming is not None:
+        scene.status.gauges["warm"] = warming.state
     others = fuse_descriptors()
     try:
         pyfuse3.init(operations, str(request.mountpoint), _options(request, target))
@@ -105,8 +115,10 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
         raise InternalError(f"FUSE refused to mount {request.mountpoint}: {error}{said}") from error
     try:
         write_note(request.config.mounts_dir, info)
-        trio.run(_main, request, operations, fuse_descriptors() - others, lambda: on_ready(info))
+        trio.run(_main, request, operations, fuse_descriptors() - others, partial(_ready, info, on_ready, warming))
     finally:
+        if warming is not None:
+            warming.stop()
         operations.notifier.stop()
         operations.pusher.stop()
         pyfuse3.close(unmount=True)
@@ -116,6 +128,12 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
         scene.staged.close()
         remove_note(request.config.mounts_dir, info)
         logger.info("unmounted %s", request.mountpoint)
+
+
+def _ready(info: MountInfo, on_ready: Callable[[MountInfo], None], warming: Warming | None) -> None:
+    on_ready(info)
+    if warming is not None:
+        warming.start()
 
 
 def _ensure_run(repository: Repository, request: MountRequest) -> None:

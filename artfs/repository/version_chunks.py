@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from artfs.content.manifests import Manifest
 from artfs.content.pages import ChunkReader
 from artfs.model.chunk_list import decode_chunk_list
-from artfs.model.entry import ChunkRef
+from artfs.model.entry import ChunkRef, Entry
 
 
 def iter_manifest_chunks(manifest: Manifest) -> Iterator[ChunkRef]:
@@ -24,8 +24,13 @@ def iter_manifest_chunks(manifest: Manifest) -> Iterator[ChunkRef]:
 def iter_content_chunks(manifest: Manifest, chunks: ChunkReader, under: str = "") -> Iterator[ChunkRef]:
     """The chunks of the files at or below a path, in manifest order, each time a file has them; a list before what it names."""
     for entry in manifest.iter_entries(under):
-        for ref in entry.content.refs:
-            yield ref
-            if entry.content.is_indirect:
-                (data,) = chunks.read([ref])
-                yield from decode_chunk_list(data)
+        yield from iter_entry_chunks(entry, chunks)
+
+
+def iter_entry_chunks(entry: Entry, chunks: ChunkReader) -> Iterator[ChunkRef]:
+    """The chunks of one file in order, a list before what it names; none for what is no file."""
+    for ref in entry.content.refs:
+        yield ref
+        if entry.content.is_indirect:
+            (data,) = chunks.read([ref])
+            yield from decode_chunk_list(data)

@@ -31,6 +31,9 @@ def command(
     foreground: Annotated[bool, typer.Option("--foreground", "-f", help="Stay in the foreground until unmounted.")] = False,
     allow_other: Annotated[bool, typer.Option("--allow-other", help="Let other users see the mount.")] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="No staging, no aliases: versions only.")] = False,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Fetch all of the version that is mounted to the cache, while it can be used.")
+    ] = False,
     run: RunOption = None,
 ) -> None:
     """Mount artifacts as directories.
@@ -46,6 +49,7 @@ def command(
         allow_other=allow_other,
         read_only=read_only,
         run_id=run,
+        warm=warm,
     )
     if not foreground:
         print_line(str(info.mountpoint))
