@@ -109,6 +109,8 @@ class RetryPolicy:
 
 
 DEFAULT_POLICY = RetryPolicy()
+#: For what is read from an object store: one that is started anew, which takes a few seconds, fails no read of a mount.
+STORE_READ_POLICY = RetryPolicy(attempts=40)
 #: For what is written: nobody waits in read(2), and what is given up is a whole commit. A server that is started anew, or a network
 #: that is away for some seconds, is waited for. The time to connect is also that in which a connection must take the next bytes.
 WRITE_POLICY = RetryPolicy(attempts=40, last_start_s=120, connect_timeout_s=15, read_timeout_s=30)

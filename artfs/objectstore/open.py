@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from artfs.cloud.buckets import BucketClient
+from artfs.cloud.retry import STORE_READ_POLICY
 from artfs.errors import ConfigNotValid
 from artfs.objectstore.bucket import BucketStore
 from artfs.objectstore.local import LocalStore
@@ -60,7 +61,7 @@ def _open_client(scheme: str) -> BucketClient:
     if scheme == "s3":
         from artfs.cloud.s3 import S3Client  # noqa: PLC0415 - it takes 15 ms, without boto3
 
-        return S3Client()
+        return S3Client(STORE_READ_POLICY)
     from artfs.cloud.gcs import GcsClient  # noqa: PLC0415
 
-    return GcsClient()
+    return GcsClient(STORE_READ_POLICY)

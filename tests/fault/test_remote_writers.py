@@ -85,6 +85,10 @@ class Writers:
         for place in list(self.running):
             self.kill(place)
 
+    def wait_for(self, count: int) -> None:
+        """Until so many versions were acknowledged."""
+        eventually(lambda: len(self.acknowledged()) >= count, within_s=120, what=f"version {count}")
+
     def acknowledged(self) -> dict[str, int]:
         return {token: number for log in self.logs for token, number in log.done().items()}
 
@@ -131,7 +135,7 @@ def test_no_acknowledged_version_of_writers_that_are_killed_is_lost_and_none_is_
         writers.start(place)
     for kill in range(1, KILLS + 1):
         target = VERSIONS * kill // (KILLS + 1)
-        eventually(lambda goal=target: len(writers.acknowledged()) >= goal, within_s=120, what=f"version {target}")
+        writers.wait_for(target)
         place = chance.randrange(WRITERS)
         writers.kill(place)
         if kill % 4 == 0:
@@ -142,7 +146,7 @@ def test_no_acknowledged_version_of_writers_that_are_killed_is_lost_and_none_is_
             server.kill()
             server.resume()
         writers.start(place)
-    eventually(lambda: len(writers.acknowledged()) >= VERSIONS, within_s=120, what="the last version")
+    writers.wait_for(VERSIONS)
     writers.kill_all()
     with open_repository(load_config(environ=remote_environ)) as repository:
         assert_all_acknowledged_are_there(repository, writers)
