@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.bench import data
 from tests.bench.references import measure_references
+from tests.bench.remote import measure_remote
 from tests.bench.report import Report, stopwatch
 from tests.bench.scale import Scale
 from tests.bench.tools import Artfs, Borg, Rclone, Restic, available, run, settle
@@ -193,4 +194,5 @@ FIGURES: dict[str, Callable[[Report, Path, Scale], None]] = {
     "small-change": measure_small_change,
     "open": measure_open,
     "references": measure_references,
+    "remote": measure_remote,
 }

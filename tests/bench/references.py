@@ -63,7 +63,7 @@ def _measure_large(report: Report, server: SeaweedFs, work: Path, scale: Scale) 
                 data.read_file(root / "large" / "latest" / "large.bin")
         return elapsed.seconds
 
-    seconds = _medians(
+    seconds = medians(
         report,
         "large reference",
         scale.rounds,
@@ -90,7 +90,7 @@ def _measure_small(report: Report, server: SeaweedFs, work: Path, scale: Scale) 
             _meet_the_server(root)
             return float(run([sys.executable, "-m", "tests.bench.read_many", str(root / "small" / "latest")]))
 
-    seconds = _medians(
+    seconds = medians(
         report,
         "small references",
         scale.rounds,
@@ -133,7 +133,7 @@ def _sdk(server: SeaweedFs, *arguments: str) -> float:
     return float(run([sys.executable, "-m", "tests.bench.sdk_reads", *arguments], env=server.environ))
 
 
-def _medians(report: Report, what: str, rounds: int, subjects: dict[str, Callable[[], float]]) -> dict[str, float]:
+def medians(report: Report, what: str, rounds: int, subjects: dict[str, Callable[[], float]]) -> dict[str, float]:
     """The median seconds of each subject, which take turns."""
     times: dict[str, list[float]] = {subject: [] for subject in subjects}
     for number in range(rounds):

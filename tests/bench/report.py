@@ -59,7 +59,7 @@ class Report:
     def bound(self, figure: str, value: float, *, unit: str, at_most: float | None = None, at_least: float | None = None) -> None:
         """Add a row for a figure that has a limit of its own."""
         if at_most is not None:
-            self.rows.append(Row(figure, "artfs", value, unit, None, f"< {at_most:g} {unit}", value < at_most))
+            self.rows.append(Row(figure, "artfs", value, unit, None, f"≤ {at_most:g} {unit}", value <= at_most))
         elif at_least is not None:
             self.rows.append(Row(figure, "artfs", value, unit, None, f"≥ {at_least:g} {unit}", value >= at_least))
         else:

@@ -1,7 +1,8 @@
-"""What the bare SDK (boto3) needs for the reads that artfs is measured by. Endpoint and credentials come from the environment.
+"""What a bare SDK needs for the reads that artfs is measured by. Endpoint and credentials come from the environment.
 
-usage: python -m tests.bench.sdk_reads ranges BUCKET KEY      8 at once, 8 MiB each, into memory
-       python -m tests.bench.sdk_reads objects BUCKET PREFIX  16 at once, one GET an object
+usage: python -m tests.bench.sdk_reads ranges BUCKET KEY [THREADS]      8 at once, 8 MiB each, into memory
+       python -m tests.bench.sdk_reads objects BUCKET PREFIX [THREADS]  16 at once, one GET an object, in order
+       python -m tests.bench.sdk_reads obstore BUCKET KEY [THREADS]     as `ranges`, by obstore; the others are boto3
 
 Prints the seconds from the first request to the last byte. A program of its own, so that it has an interpreter for itself, as a
 mount has.
@@ -9,6 +10,7 @@ mount has.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -25,24 +27,47 @@ OBJECTS_AT_ONCE = 16
 
 
 def main() -> None:
-    what, bucket, name = sys.argv[1:]
-    threads = RANGES_AT_ONCE if what == "ranges" else OBJECTS_AT_ONCE
+    what, bucket, name, *rest = sys.argv[1:]
+    threads = int(rest[0]) if rest else OBJECTS_AT_ONCE if what == "objects" else RANGES_AT_ONCE
     client = boto3.client("s3", config=Config(max_pool_connections=threads))
-    if what == "ranges":
-        size = client.head_object(Bucket=bucket, Key=name)["ContentLength"]
-        spans = [f"bytes={start}-{min(start + RANGE, size) - 1}" for start in range(0, size, RANGE)]
-        print(_timed(threads, lambda span: _read(client, Bucket=bucket, Key=name, Range=span), spans))
-    else:
+    if what == "objects":
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=name)
-        keys = [found["Key"] for page in pages for found in page["Contents"]]
+        keys = sorted(found["Key"] for page in pages for found in page["Contents"])
         print(_timed(threads, lambda key: _read(client, Bucket=bucket, Key=key), keys))
+        return
+    size = client.head_object(Bucket=bucket, Key=name)["ContentLength"]
+    starts = range(0, size, RANGE)
+    if what == "obstore":
+        print(_timed(threads, _obstore_range(bucket, name, size), starts))
+    else:
+        print(_timed(threads, lambda start: _read(client, Bucket=bucket, Key=name, Range=_span(start, size)), starts))
+
+
+def _span(start: int, size: int) -> str:
+    return f"bytes={start}-{min(start + RANGE, size) - 1}"
 
 
 def _read(client: Any, **asked: str) -> int:
     return len(client.get_object(**asked)["Body"].read())
 
 
-def _timed(threads: int, read: Callable[[str], int], items: Iterable[str]) -> float:
+def _obstore_range(bucket: str, key: str, size: int) -> Callable[[int], int]:
+    import obstore
+    from obstore.store import S3Store
+
+    store = S3Store(
+        bucket,
+        endpoint=os.environ["AWS_ENDPOINT_URL"],
+        region=os.environ["AWS_DEFAULT_REGION"],
+        access_key_id=os.environ["AWS_ACCESS_KEY_ID"],
+        secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+        client_options={"allow_http": True},
+    )
+    obstore.head(store, key)
+    return lambda start: len(obstore.get_range(store, key, start=start, end=min(start + RANGE, size)))
+
+
+def _timed(threads: int, read: Callable[[Any], int], items: Iterable[Any]) -> float:
     started = threading.Barrier(threads + 1)
     with ThreadPoolExecutor(threads) as executor:
         for _ in range(threads):  # the threads are there before the clock runs

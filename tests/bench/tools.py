@@ -34,13 +34,15 @@ class Artfs:
     home: Path
     #: More variables: of a server that references point to.
     environ: Mapping[str, str] = field(default_factory=dict)
+    #: What is written before its commands: to run them in another network.
+    prefix: tuple[str, ...] = ()
 
     @property
     def env(self) -> dict[str, str]:
         return {"ARTFS_HOME": str(self.home), "ARTFS_ENTITY": "bench", "ARTFS_PROJECT": "bench", **self.environ}
 
     def call(self, *arguments: str) -> str:
-        return run([str(Path(sys.executable).with_name("artfs")), *arguments], env=self.env)
+        return run([*self.prefix, str(Path(sys.executable).with_name("artfs")), *arguments], env=self.env)
 
     def put(self, folder: Path, name: str = "data") -> None:
         self.call("put", str(folder), name)
@@ -115,6 +117,30 @@ class Rclone:
     def mounted(self, mountpoint: Path, folder: Path) -> Iterator[Path]:
         command = ["rclone", "mount", "--read-only", "--config", "/dev/null", str(folder), str(mountpoint)]
         with _mounted_by(command, mountpoint, {}, lambda: mountpoint if os.path.ismount(mountpoint) else mountpoint / "none"):
+            yield mountpoint
+
+
+@dataclass(frozen=True, slots=True)
+class S3Mount:
+    """A bucket mounted by rclone or s3fs, read-only, as they are without further options; objects do not change meanwhile."""
+
+    tool: str
+    environ: Mapping[str, str]
+    prefix: tuple[str, ...] = ()
+
+    @contextmanager
+    def mounted(self, mountpoint: Path, bucket: str) -> Iterator[Path]:
+        endpoint = self.environ["AWS_ENDPOINT_URL"]
+        # rclone refuses to start where this is set, which is nothing to a server without TLS.
+        env = {**self.environ, "AWS_CA_BUNDLE": ""}
+        if self.tool == "rclone":
+            remote = f":s3,provider=Other,env_auth=true,endpoint='{endpoint}':{bucket}"
+            command = ["rclone", "mount", "--read-only", "--config", "/dev/null", remote, str(mountpoint)]
+        else:
+            env = {"AWSACCESSKEYID": env["AWS_ACCESS_KEY_ID"], "AWSSECRETACCESSKEY": env["AWS_SECRET_ACCESS_KEY"]}
+            options = f"ro,url={endpoint},use_path_request_style"
+            command = ["s3fs", "-f", bucket, str(mountpoint), "-o", options]
+        with _mounted_by([*self.prefix, *command], mountpoint, env, lambda: mountpoint):
             yield mountpoint
 
 
