@@ -32,8 +32,8 @@ def work(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["fusermount3", "-u", "-z", folder / "mnt"], check=False)
 
 
-def run_page(work: Path, environ: Mapping[str, str], *left_out: str) -> None:
-    """Run the page in a folder, in an environment in which servers are found by nothing but `environ`."""
+def run_page(work: Path, environ: Mapping[str, str], *left_out: str, page: Path = PAGE) -> None:
+    """Run a page in a folder, in an environment in which servers are found by nothing but `environ`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ARTFS_", "AWS_", "GOOGLE_"))}
     environ = {
         **inherited,
@@ -42,7 +42,7 @@ def run_page(work: Path, environ: Mapping[str, str], *left_out: str) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(REPOSITORY),
     }
-    command = [sys.executable, "-m", "tests.docs.pages", str(PAGE), str(work), *left_out]
+    command = [sys.executable, "-m", "tests.docs.pages", str(page), str(work), *left_out]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-8000:]
 
