@@ -28,7 +28,9 @@ LOCAL: dict[str, Callable[[Path], ObjectStore]] = {
     "metered local": lambda folder: MeteredStore(LocalStore(folder / "objects")),
     "opened by address": lambda folder: open_objects(f"file://{folder}/deep/objects"),
 }
-REMOTE = ["s3", "s3 whole bucket", "metered s3", "gs", "gs opened by address"]
+REMOTE = ["s3", "s3 whole bucket", "metered s3", "ceph", "gs", "gs opened by address"]
+#: Whose kinds have the word in them: the fixture.
+SERVERS = {"s3": "s3_server", "ceph": "ceph_server", "gs": "gcs_server"}
 
 
 class Buckets:
@@ -39,29 +41,29 @@ class Buckets:
         self._names: dict[str, str] = {}
         self._clients: dict[str, BucketClient] = {}
 
-    def environ(self, scheme: str) -> Mapping[str, str]:
-        environ: Mapping[str, str] = self._server(scheme).environ
+    def environ(self, server: str) -> Mapping[str, str]:
+        environ: Mapping[str, str] = self._server(server).environ
         return environ
 
-    def name(self, scheme: str) -> str:
-        if scheme not in self._names:
-            self._names[scheme] = self._server(scheme).create_bucket()
-        return self._names[scheme]
+    def name(self, server: str) -> str:
+        if server not in self._names:
+            self._names[server] = self._server(server).create_bucket()
+        return self._names[server]
 
-    def new(self, scheme: str) -> str:
-        return str(self._server(scheme).create_bucket())
+    def new(self, server: str) -> str:
+        return str(self._server(server).create_bucket())
 
-    def client(self, scheme: str) -> BucketClient:
-        if scheme not in self._clients:
-            self._clients[scheme] = S3Client() if scheme == "s3" else GcsClient()
-        return self._clients[scheme]
+    def client(self, server: str) -> BucketClient:
+        if server not in self._clients:
+            self._clients[server] = GcsClient() if server == "gs" else S3Client()
+        return self._clients[server]
 
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
 
-    def _server(self, scheme: str) -> Any:
-        return self._get_server("s3_server" if scheme == "s3" else "gcs_server")
+    def _server(self, server: str) -> Any:
+        return self._get_server(SERVERS[server])
 
 
 @pytest.fixture(scope="session")
@@ -80,13 +82,13 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 
 def open_remote(kind: str, request: pytest.FixtureRequest) -> ObjectStore:
     """A new store of one of the kinds in REMOTE."""
-    scheme = "s3" if "s3" in kind else "gs"
+    server = next(server for server in SERVERS if server in kind.split())
     buckets: Buckets = request.getfixturevalue("buckets")
-    request.getfixturevalue("set_environ")(buckets.environ(scheme))
+    request.getfixturevalue("set_environ")(buckets.environ(server))
     prefix = f"Some-Prefix/{uuid.uuid4().hex}"
     if "address" in kind:
-        return open_objects(f"{scheme}://{buckets.name(scheme)}/{prefix}")
+        return open_objects(f"{'gs' if server == 'gs' else 's3'}://{buckets.name(server)}/{prefix}")
     if "whole" in kind:
-        return BucketStore(buckets.client(scheme), buckets.new(scheme))
-    store = BucketStore(buckets.client(scheme), buckets.name(scheme), prefix)
+        return BucketStore(buckets.client(server), buckets.new(server))
+    store = BucketStore(buckets.client(server), buckets.name(server), prefix)
     return MeteredStore(store) if "metered" in kind else store
