@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
@@ -139,6 +139,22 @@ class Database:
         """As `write`, for work that may be repeated, take long, and find no tables yet."""
         with unhurried():
             return self._run(self._writing, work, None)
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    def detach(self) -> Any:
+        """A connection of the driver that is the caller's alone from now on. Raises as `read` does."""
+        try:
+            with self._gate.passing():
+                pooled = self._engine.raw_connection()
+                connection = pooled.dbapi_connection
+                pooled.detach()
+                return connection
+        except self._errors as error:
+            raise self._explain(error).error from error
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""

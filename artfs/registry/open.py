@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from artfs.errors import ConfigNotValid
 from artfs.registry.aliases import Aliases
+from artfs.registry.changes import Changes
 from artfs.registry.collections import Collections
 from artfs.registry.contributions import Contributions
 from artfs.registry.database import PATIENCE_S, Database
@@ -48,6 +49,7 @@ class Registry:
     contributions: Contributions
     imports: Imports
     identity: Identity
+    changes: Changes
     _database: Database = field(repr=False)
 
     def now(self) -> datetime:
@@ -83,6 +85,7 @@ def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> Registry:
         contributions=Contributions(database),
         imports=Imports(database),
         identity=Identity(database, name),
+        changes=Changes(database),
         _database=database,
     )
 

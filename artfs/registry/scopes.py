@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 
 from artfs.errors import NotFound, UserError
 from artfs.model.names import ArtifactName
+from artfs.registry.announcements import announce
 from artfs.registry.dialects import insert_missing, now
 from artfs.registry.schema import collections, entities, projects
 from artfs.registry.suggestions import missing_artifact
@@ -76,6 +77,7 @@ def lock_collection(connection: Connection, artifact: ArtifactName) -> Collectio
 def lock_collection_of(connection: Connection, collection_id: int) -> None:
     """Lock a collection that is known to be there."""
     connection.execute(_locking(select(collections.c.id).where(collections.c.id == collection_id)))
+    announce(connection, collection_id)
 
 
 def ensure_collection(connection: Connection, artifact: ArtifactName, type_name: str | None) -> CollectionRow:
@@ -108,7 +110,11 @@ def _of_type(row: CollectionRow, artifact: ArtifactName, type_name: str | None) 
 def _found(connection: Connection, artifact: ArtifactName, *, lock: bool = True) -> CollectionRow | None:
     query = _joined(select(collections.c.id, collections.c.type, collections.c.next_number)).where(is_artifact(artifact))
     row = connection.execute(_locking(query) if lock else query).one_or_none()
-    return None if row is None else CollectionRow(row.id, row.type, row.next_number)
+    if row is None:
+        return None
+    if lock:
+        announce(connection, row.id)
+    return CollectionRow(row.id, row.type, row.next_number)
 
 
 def _joined(query: Select[Any]) -> Select[Any]:

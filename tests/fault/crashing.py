@@ -19,7 +19,19 @@ from artfs.registry.open import Registry, open_registry
 from artfs.repository.open import assemble_repository
 from artfs.repository.repository import Repository
 
-_PARTS = ("collections", "versions", "aliases", "runs", "lineage", "packs", "leases", "contributions", "imports", "identity")
+_PARTS = (
+    "collections",
+    "versions",
+    "aliases",
+    "runs",
+    "lineage",
+    "packs",
+    "leases",
+    "contributions",
+    "imports",
+    "identity",
+    "changes",
+)
 
 
 class Points:
