@@ -84,7 +84,6 @@ def test_a_put_and_a_mount_that_reads_wait_for_a_network_that_goes_away_for_ten_
     finally:
         far.artfs("umount", mountpoint, home=tmp_path / "reader")
     assert far.artfs("cat", "put:latest/put.bin", home=tmp_path / "reader") == content["put.bin"]
-    far.artfs("verify", "--read-data", home=tmp_path / "reader")
 
 
 def test_a_link_that_loses_packets_slows_down_and_nothing_else(far: Far, tmp_path: Path) -> None:
