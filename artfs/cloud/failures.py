@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from artfs.cloud.retry import TRANSIENT_STATUS, TryAgain, retry_after_s
-from artfs.errors import AccessDenied, ArtfsError, NotFound, NotInstalled, TransientError
+from artfs.errors import AccessDenied, ArtfsError, ConfigNotValid, NotFound, NotInstalled, StoreFull, TransientError
 
 #: Codes in answers of S3 servers that mean the credentials themselves, not what they allow.
 _NOT_VALID_CREDENTIALS = frozenset(
@@ -65,6 +65,19 @@ def unavailable(uri: str, reason: str, verb: str = "read") -> TransientError:
 
 def unreachable(uri: str, endpoint: str, reason: str, verb: str = "read") -> TransientError:
     return unavailable(uri, f"{endpoint} cannot be reached ({reason})", verb)
+
+
+def elsewhere(uri: str, region: str, verb: str) -> ConfigNotValid:
+    return ConfigNotValid(
+        f"{uri} cannot be {verb}: the bucket is not in the region that was asked but in {region}; set AWS_DEFAULT_REGION"
+    )
+
+
+def full(uri: str, code: str) -> StoreFull:
+    return StoreFull(
+        f"{uri} cannot be stored: the object store has no room left ({code}); free some (`artfs gc` removes what no version needs) "
+        "and try again"
+    )
 
 
 def no_object(uri: str) -> NotFound:

@@ -42,24 +42,17 @@ class GcsClient:
         return "gs"
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
-        session, uri = self._session.get(), _uri(bucket, key, version_id)
-        return _asked(session, uri, partial(_look, session, bucket, key, version_id))
+        return self._ask(_uri(bucket, key, version_id), partial(_look, bucket, key, version_id))
 
     def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
-        session, uri = self._session.get(), f"gs://{bucket}"
-        token: str | None = None
-        while True:
-            found, token = _asked(session, uri, partial(_page, session, bucket, prefix, token))
-            yield from found
-            if not token:
-                return
+        return self._iter_pages(f"gs://{bucket}", bucket, prefix, "read")
 
     def iter_current(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
-        return self.iter_objects(bucket, prefix)
+        return self._iter_pages(_uri(bucket, prefix), bucket, prefix, "listed")
 
     def has_bucket(self, bucket: str) -> bool:
         try:
-            next(self.iter_objects(bucket, _NO_KEY), None)
+            next(self._iter_pages(f"gs://{bucket}", bucket, _NO_KEY, "listed"), None)
         except NotFound:
             return False
         except AccessDenied:
@@ -69,29 +62,38 @@ class GcsClient:
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> tuple[ObjectFacts, Piece]:
-        session = self._session.get()
-        at = ReadAt("gs", bucket, key, version_id, if_match, session.endpoint)
-        found = self._read(session, at, offset, length) if length > 0 else None
+        def read(session: GcsSession) -> tuple[ObjectFacts, Piece] | None:
+            return self._read(session, ReadAt("gs", bucket, key, version_id, if_match, session.endpoint), offset, length)
+
+        found = self._session.use(read) if length > 0 else None
         return found or (self.head(bucket, key, version_id), b"")
 
     def put(self, bucket: str, key: str, data: Sequence[Buffer]) -> bool:
-        session = self._session.get()
+        # Before its packages are needed for the checksum, as it says best which are missing.
+        self._session.get()
         content_type, body = gcs_writes.make_body(key, data)
-        put = partial(gcs_writes.put_object, session, bucket, content_type, body)
+        put = partial(gcs_writes.put_object, bucket, content_type, body)
         try:
-            _asked(session, _uri(bucket, key), put, verb="stored", policy=session.write_policy, body=body)
+            self._ask(_uri(bucket, key), put, verb="stored", body=body)
         except PreconditionFailed:
             return False
         return True
 
     def delete(self, bucket: str, key: str) -> None:
-        session = self._session.get()
-        delete = partial(gcs_writes.delete_object, session, bucket, key)
         with contextlib.suppress(NotFound):
-            _asked(session, _uri(bucket, key), delete, verb="deleted", policy=session.write_policy)
+            self._ask(_uri(bucket, key), partial(gcs_writes.delete_object, bucket, key), verb="deleted")
 
     def close(self) -> None:
         self._session.close()
+
+    def _ask(self, uri: str, call: Callable[[GcsSession], T], *, verb: str = "read", body: UploadBody | None = None) -> T:
+        return self._session.use(lambda session: _asked(session, uri, lambda: call(session), verb=verb, body=body))
+
+    def _iter_pages(self, uri: str, bucket: str, prefix: str, verb: str) -> Iterator[ObjectFacts]:
+        token: str | None = ""
+        while token is not None:
+            found, token = self._ask(uri, partial(_page, bucket, prefix, token), verb=verb)
+            yield from found
 
     @staticmethod
     def _read(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, Piece] | None:
@@ -115,7 +117,6 @@ def _asked(
     call: Callable[[], T],
     *,
     verb: str = "read",
-    policy: RetryPolicy | None = None,
     body: UploadBody | None = None,
 ) -> T:
     """What the call to the SDK returns, tried again as the policy says, its errors translated.
@@ -131,17 +132,17 @@ def _asked(
         except Exception as error:
             raise explained(error, uri, session, verb) from error
 
-    policy = policy or session.policy
+    policy = session.write_policy if verb in {"stored", "deleted"} else session.policy
     return policy.run(attempt, moving_s=None if body is None else lambda: body.moving_s)
 
 
-def _page(session: GcsSession, bucket: str, prefix: str, token: str | None) -> tuple[list[ObjectFacts], str | None]:
+def _page(bucket: str, prefix: str, token: str, session: GcsSession) -> tuple[list[ObjectFacts], str | None]:
     """A request's worth of current objects, and the token of the next."""
     listed = session.client.list_blobs(
-        bucket, prefix=prefix or None, page_token=token, fields=_FIELDS, timeout=session.timeout, retry=None
+        bucket, prefix=prefix or None, page_token=token or None, fields=_FIELDS, timeout=session.timeout, retry=None
     )
     found = [_facts(blob) for blob in next(listed.pages, ())]
-    return found, listed.next_page_token
+    return found, listed.next_page_token or None
 
 
 def _read_by_sdk(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, Piece] | None:
@@ -149,7 +150,7 @@ def _read_by_sdk(session: GcsSession, at: ReadAt, offset: int, length: int) -> t
     before."""
     from google.api_core.exceptions import RequestRangeNotSatisfiable
 
-    facts = _look(session, at.bucket, at.key, at.version_id)
+    facts = _look(at.bucket, at.key, at.version_id, session)
     if offset >= facts.size:
         return None
     pinned = _blob(session, at.bucket, at.key, facts.version_id)
@@ -165,7 +166,7 @@ def _read_by_sdk(session: GcsSession, at: ReadAt, offset: int, length: int) -> t
     return facts, data
 
 
-def _look(session: GcsSession, bucket: str, key: str, version_id: str | None) -> ObjectFacts:
+def _look(bucket: str, key: str, version_id: str | None, session: GcsSession) -> ObjectFacts:
     if key in {".", ".."}:
         # Google has no objects of these names, and the SDK would ask for what is above.
         raise no_object(_uri(bucket, key, version_id))

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from artfs.cloud.buckets import PreconditionFailed
-from artfs.cloud.failures import denied, first_line, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
+from artfs.cloud.failures import denied, first_line, full, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
 from artfs.cloud.gcs_session import GcsSession
 from artfs.cloud.retry import TryAgain
 from artfs.errors import AccessDenied, ArtfsError, UserError
@@ -47,6 +47,8 @@ def _of_answer(error: Any, uri: str, session: GcsSession, verb: str) -> ArtfsErr
         bucket, _, key = uri.removeprefix("gs://").partition("/")
         reasons = " ".join(str(one.get("message", "")) for one in error.errors)
         return no_bucket("gs", bucket) if not key or "bucket does not exist" in reasons else no_object(uri)
+    if status == 507 or (status == 403 and any("quota" in str(one.get("reason", "")).lower() for one in error.errors)):
+        return full(uri, str(status))
     if status == 412:
         return PreconditionFailed(uri)
     if status in {401, 403}:

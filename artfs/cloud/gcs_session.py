@@ -55,6 +55,10 @@ class GcsSession:
     def endpoint(self) -> str:
         return str(self.client.api_endpoint)
 
+    def login(self) -> object:
+        """What tells its credentials from others. A new token may do where an old one was refused: never the same with any."""
+        return None if self.is_anonymous else object()
+
     def check_credentials(self) -> None:
         """Renew credentials that have ended, in this thread, where the errors can be told from those of the bucket."""
         if self._credentials is None or self._credentials.valid:

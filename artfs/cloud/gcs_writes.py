@@ -44,10 +44,12 @@ def make_body(key: str, data: Sequence[Buffer]) -> tuple[str, UploadBody]:
     return f"multipart/related; boundary={boundary}", body
 
 
-def put_object(session: GcsSession, bucket: str, content_type: str, body: UploadBody) -> None:
+def put_object(bucket: str, content_type: str, body: UploadBody, session: GcsSession) -> None:
     """Raises what the SDK raises: PreconditionFailed where there is an object under the key."""
     from google.api_core.exceptions import from_http_response
 
+    # Tokens are renewed with a time limit here; the library below would wait for as long as it likes.
+    session.check_credentials()
     body.seek(0)
     answer = session.uploads.post(
         f"{session.endpoint}/upload/storage/v1/b/{quote(bucket, safe='')}/o",
@@ -61,6 +63,6 @@ def put_object(session: GcsSession, bucket: str, content_type: str, body: Upload
         raise from_http_response(answer)  # type: ignore[no-untyped-call]
 
 
-def delete_object(session: GcsSession, bucket: str, key: str) -> None:
+def delete_object(bucket: str, key: str, session: GcsSession) -> None:
     """Raises the SDK's NotFound when there is no such object, or bucket."""
     session.client.bucket(bucket).blob(key).delete(timeout=session.write_timeout, retry=None)

@@ -53,9 +53,8 @@ class S3Client:
         return "s3"
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
-        session, uri = self._session.get(), _uri(bucket, key, version_id)
         asked = {"Bucket": bucket, "Key": key, **({"VersionId": version_id} if version_id else {})}
-        answer = _asked(session, uri, lambda: session.client.head_object(**asked))
+        answer = self._ask(_uri(bucket, key, version_id), lambda session: session.client.head_object(**asked))
         return _facts_of_answer(key, answer["ContentLength"], answer)
 
     def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
@@ -64,13 +63,11 @@ class S3Client:
             yield self.head(bucket, facts.key) if facts.etag is None and facts.version_id is None else facts
 
     def iter_current(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
-        session, uri = self._session.get(), _uri(bucket, prefix)
-        return _iter_pages(session, uri, partial(_page_of_objects, session, bucket, prefix), {}, verb="listed")
+        return self._iter_pages(_uri(bucket, prefix), partial(_page_of_objects, bucket, prefix), {}, verb="listed")
 
     def has_bucket(self, bucket: str) -> bool:
-        session = self._session.get()
         try:
-            _asked(session, f"s3://{bucket}", lambda: session.client.head_bucket(Bucket=bucket), verb="listed")
+            self._ask(f"s3://{bucket}", lambda session: session.client.head_bucket(Bucket=bucket), verb="listed")
         except NotFound:
             return False
         except AccessDenied:
@@ -80,23 +77,24 @@ class S3Client:
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None
     ) -> tuple[ObjectFacts, Piece]:
-        session = self._session.get()
-        at = ReadAt("s3", bucket, key, version_id, if_match, session.endpoint)
-        found = self._read(session, at, offset, length) if length > 0 else None
+        def read(session: S3Session) -> tuple[ObjectFacts, Piece] | None:
+            return self._read(session, ReadAt("s3", bucket, key, version_id, if_match, session.endpoint), offset, length)
+
+        found = self._session.use(read) if length > 0 else None
         return found or (self.head(bucket, key, version_id), b"")
 
     def put(self, bucket: str, key: str, data: Sequence[Buffer]) -> bool:
         body = UploadBody(data)
         checksum = s3_writes.checksum_of(body)
         try:
-            self._write(_uri(bucket, key), partial(self._put, bucket, key, body, checksum), "stored", body)
+            self._ask(_uri(bucket, key), partial(self._put, bucket, key, body, checksum), verb="stored", body=body)
         except PreconditionFailed:
             return False
         return True
 
     def delete(self, bucket: str, key: str) -> None:
         with contextlib.suppress(NotFound):
-            self._write(_uri(bucket, key), lambda session: s3_writes.delete_object(session, bucket, key), "deleted")
+            self._ask(_uri(bucket, key), lambda session: s3_writes.delete_object(session, bucket, key), verb="deleted")
 
     def close(self) -> None:
         self._session.close()
@@ -121,9 +119,16 @@ class S3Client:
         except Refused as refusal:
             raise denied(at.uri, refusal.code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE) from refusal
 
-    def _write(self, uri: str, call: Callable[[S3Session], T], verb: str, body: UploadBody | None = None) -> T:
-        session = self._session.get()
-        return _asked(session, uri, lambda: call(session), verb=verb, policy=session.write_policy, body=body)
+    def _ask(self, uri: str, call: Callable[[S3Session], T], *, verb: str = "read", body: UploadBody | None = None) -> T:
+        return self._session.use(lambda session: _asked(session, uri, lambda: call(session), verb=verb, body=body))
+
+    def _iter_pages(
+        self, uri: str, read_page: Callable[[_Token, S3Session], _Page], token: _Token | None, verb: str = "read"
+    ) -> Iterator[ObjectFacts]:
+        """The objects of the page that begins at `token`, and of all behind it."""
+        while token is not None:
+            found, token = self._ask(uri, partial(read_page, token), verb=verb)
+            yield from found
 
     def _put(self, bucket: str, key: str, body: UploadBody, checksum: str, session: S3Session) -> None:
         only_new = self._takes_conditions
@@ -136,28 +141,19 @@ class S3Client:
             s3_writes.put_object(session, bucket, key, body, checksum, only_new=False)
 
     def _iter_listed(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
-        session, uri = self._session.get(), _uri(bucket, prefix)
+        uri = _uri(bucket, prefix)
         if bucket not in self._plainly_listed:
             try:
-                found, token = _asked(session, uri, partial(_page_of_versions, session, bucket, prefix, {}))
+                found, token = self._ask(uri, partial(_page_of_versions, bucket, prefix, {}))
             except _NoVersions:
                 self._plainly_listed.add(bucket)
             else:
                 # A bucket that keeps no versions is listed anew without them: SeaweedFS makes up other ETags in a list of versions.
                 if not found or any(facts.version_id for facts in found):
                     yield from found
-                    yield from _iter_pages(session, uri, partial(_page_of_versions, session, bucket, prefix), token)
+                    yield from self._iter_pages(uri, partial(_page_of_versions, bucket, prefix), token)
                     return
-        yield from _iter_pages(session, uri, partial(_page_of_objects, session, bucket, prefix), {})
-
-
-def _iter_pages(
-    session: S3Session, uri: str, read_page: Callable[[_Token], _Page], token: _Token | None, verb: str = "read"
-) -> Iterator[ObjectFacts]:
-    """The objects of the page that begins at `token`, and of all behind it."""
-    while token is not None:
-        found, token = _asked(session, uri, partial(read_page, token), verb=verb)
-        yield from found
+        yield from self._iter_pages(uri, partial(_page_of_objects, bucket, prefix), {})
 
 
 def _asked(
@@ -166,7 +162,6 @@ def _asked(
     call: Callable[[], T],
     *,
     verb: str = "read",
-    policy: RetryPolicy | None = None,
     body: UploadBody | None = None,
 ) -> T:
     """What the call to boto3 returns, tried again as the policy says, its errors translated.
@@ -182,11 +177,11 @@ def _asked(
         except Exception as error:
             raise explained(error, uri, session, verb) from error
 
-    policy = policy or session.policy
+    policy = session.write_policy if verb in {"stored", "deleted"} else session.policy
     return policy.run(attempt, moving_s=None if body is None else lambda: body.moving_s)
 
 
-def _page_of_versions(session: S3Session, bucket: str, prefix: str, token: _Token) -> _Page:
+def _page_of_versions(bucket: str, prefix: str, token: _Token, session: S3Session) -> _Page:
     """A request's worth of current objects with their version ids, and where the next one begins."""
     from botocore.exceptions import ClientError
 
@@ -202,7 +197,7 @@ def _page_of_versions(session: S3Session, bucket: str, prefix: str, token: _Toke
     return found, {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
 
 
-def _page_of_objects(session: S3Session, bucket: str, prefix: str, token: _Token) -> _Page:
+def _page_of_objects(bucket: str, prefix: str, token: _Token, session: S3Session) -> _Page:
     """The same without version ids."""
     answer = session.client.list_objects_v2(Bucket=bucket, Prefix=prefix, **token)
     found = [_facts_of_answer(listed["Key"], listed["Size"], listed) for listed in answer.get("Contents", ())]

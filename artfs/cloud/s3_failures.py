@@ -6,11 +6,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from artfs.cloud.buckets import PreconditionFailed
-from artfs.cloud.failures import denied, first_line, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
+from artfs.cloud.failures import (
+    denied,
+    elsewhere,
+    first_line,
+    full,
+    no_bucket,
+    no_object,
+    of_status,
+    reason_of,
+    unavailable,
+    unreachable,
+)
 from artfs.cloud.retry import TryAgain
 from artfs.cloud.s3_session import S3Session
-from artfs.errors import AccessDenied, ArtfsError, UserError
+from artfs.errors import AccessDenied, ArtfsError, ConfigNotValid, UserError
 
+#: Codes of servers whose disk, or whose user's share of it, is used up.
+_FULL = frozenset({"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"})
 WHERE_CREDENTIALS_ARE = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or in a profile that AWS_PROFILE names"
 
 
@@ -31,8 +44,8 @@ def explained(error: Exception, uri: str, session: S3Session, verb: str = "read"
         ended = f"{_asked_at(error, session)} ended the connection too early, or did not answer in time"
         return TryAgain(unavailable(uri, ended, verb))
     if isinstance(error, RecursionError):  # boto3 follows redirects without counting them
-        return unavailable(
-            uri, f"{session.endpoint} redirects without end: set AWS_DEFAULT_REGION to the region of the bucket", verb
+        return ConfigNotValid(
+            f"{uri} cannot be {verb}: {session.endpoint} redirects without end; set AWS_DEFAULT_REGION to the region of the bucket"
         )
     if is_about_credentials(error):
         return AccessDenied(f"{uri} cannot be {verb}: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
@@ -68,17 +81,22 @@ def _of_answer(
     about = answer.get("ResponseMetadata", {})
     headers = about.get("HTTPHeaders", {})
     status, code = about.get("HTTPStatusCode", 0), str(answer.get("Error", {}).get("Code", ""))
+    if code in _FULL or status == 507:
+        return full(uri, code or str(status))
     if code == "NoSuchBucket":
         return no_bucket("s3", uri.removeprefix("s3://").partition("/")[0])
-    if status == 404:
-        return no_object(uri)
     if status == 412:
         return PreconditionFailed(uri)
     if status in {401, 403}:
         return denied(uri, code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE, verb=verb)
     if status in {301, 307} or code == "AuthorizationHeaderMalformed":
         region = headers.get("x-amz-bucket-region") or answer.get("Error", {}).get("Region") or "another one"
-        return unavailable(
-            uri, f"the bucket is not in the region that was asked but in {region}: set AWS_DEFAULT_REGION to its region", verb
+        return elsewhere(uri, region, verb)
+    if verb == "stored" and (status == 405 or (status == 404 and code in {"", "404"})):
+        # Of those that speak S3 none forbids a PUT in general, and all name what is missing.
+        return ConfigNotValid(
+            f"{uri} cannot be stored: {session.endpoint} does not answer as an S3 server does ({status}); check AWS_ENDPOINT_URL"
         )
+    if status == 404:
+        return no_object(uri)
     return of_status(uri, status, code, headers.get("retry-after"), verb)

@@ -70,6 +70,15 @@ class S3Session:
                 self._writer = self._make_client(None, _once_in_time(self.write_policy))
             return self._writer
 
+    def login(self) -> object:
+        """What tells its credentials from others: these themselves, None without any."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return self._credentials and self._credentials.get_frozen_credentials()
+        except BotoCoreError:
+            return None
+
     def check_credentials(self) -> None:
         """Let boto3 renew credentials that end soon, in this thread, where its errors can be told from those of the bucket."""
         if self._credentials is not None:

@@ -10,15 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from artfs.cloud.process_session import ProcessSession
-from artfs.errors import NotInstalled
+from artfs.errors import AccessDenied, NotInstalled
 
 
 class Opened:
     """A session that knows who opened it, and whether it was closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: str = "the same") -> None:
+        self.credentials = credentials
         self.process = os.getpid()
         self.is_closed = False
+
+    def login(self) -> object:
+        return self.credentials
 
     def close(self) -> None:
         self.is_closed = True
@@ -75,6 +79,67 @@ def test_what_could_not_be_opened_is_tried_again() -> None:
     with pytest.raises(NotInstalled):
         sessions.get()
     assert not sessions.get().is_closed
+
+
+def refused(session: Opened) -> str:
+    """What a server does that takes nothing but the credentials `new`."""
+    if session.credentials != "new":
+        raise AccessDenied(f"{session.credentials} is refused")
+    return session.credentials
+
+
+def test_who_is_refused_looks_for_other_credentials_once() -> None:
+    found = iter(["old", "new"])
+    sessions = ProcessSession(lambda: Opened(next(found)))
+    old = sessions.get()
+    assert sessions.use(refused) == "new"
+    assert not old.is_closed  # other threads may still ask by it
+    assert sessions.use(refused) == "new"
+
+
+def test_all_threads_that_are_refused_at_once_go_on_with_what_one_of_them_finds() -> None:
+    found = iter(["old", "new"])
+    sessions = ProcessSession(lambda: Opened(next(found)))
+    together = threading.Barrier(8)
+
+    def ask(session: Opened) -> str:
+        if session.credentials == "old":
+            together.wait(30)
+        return refused(session)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda _: sessions.use(ask), range(8))) == ["new"] * 8
+
+
+def test_who_is_refused_rightly_looks_again_only_after_a_while() -> None:
+    opened: list[Opened] = []
+    clock = [100.0]
+
+    def open_session() -> Opened:
+        opened.append(Opened("old"))
+        return opened[-1]
+
+    sessions = ProcessSession(open_session, lambda: clock[0])
+    for _ in range(5):
+        with pytest.raises(AccessDenied, match="old is refused"):
+            sessions.use(refused)
+    assert [one.is_closed for one in opened] == [False, True]
+    clock[0] += 31
+    with pytest.raises(AccessDenied):
+        sessions.use(refused)
+    assert len(opened) == 3
+
+
+def test_a_refusal_says_more_than_what_prevents_another_look() -> None:
+    answers = iter((True, False))
+
+    def open_session() -> Opened:
+        if not next(answers):
+            raise NotInstalled("gone")
+        return Opened("old")
+
+    with pytest.raises(AccessDenied, match="old is refused"):
+        ProcessSession(open_session).use(refused)
 
 
 def test_a_child_opens_its_own_and_leaves_that_of_its_parent_alone() -> None:

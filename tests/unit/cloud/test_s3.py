@@ -270,7 +270,7 @@ def test_a_bucket_in_another_region_is_followed(s3_place: Place) -> None:
 def test_a_region_that_cannot_be_found_is_one_sentence(s3_place: Place) -> None:
     s3_place.put("key", b"here")
     s3_place.proxy.fail(301, times=1000)
-    with pytest.raises(TransientError, match=r"set AWS_DEFAULT_REGION") as caught:
+    with pytest.raises(ConfigNotValid, match=r"set AWS_DEFAULT_REGION") as caught:
         s3_place.client.get(s3_place.bucket, "key", 0, 10)
     assert "\n" not in str(caught.value)
 
