@@ -51,7 +51,7 @@ def test_every_command_refuses_a_registry_of_another_schema_with_one_sentence(ar
     make_older(old, NEWEST - 1)
     for arguments in REFUSED:
         assert "run `artfs upgrade`" in artfs.fails(*arguments, env={"ARTFS_REGISTRY": registry_url}).err
-    old._database.write(lambda connection: set_schema(connection, NEWEST + 1))
+    old._database.change_schema(lambda connection: set_schema(connection, NEWEST + 1))
     old.close()
     for arguments in [*REFUSED, ["upgrade"]]:
         assert ": upgrade artfs" in artfs.fails(*arguments, env={"ARTFS_REGISTRY": registry_url}).err

@@ -169,12 +169,13 @@ def test_what_the_parent_has_under_way_is_refused_and_not_waited_for_in_a_forked
 
 def test_a_child_with_a_failed_upload_exits_nonzero(environ: dict[str, str]) -> None:
     text = """
-import artfs, multiprocessing, os, pathlib
+import artfs, multiprocessing, os, pathlib, shutil
 def work():
     artifact = artfs.Artifact("bike-dataset", type="dataset")
     with artifact.new_file("data.bin") as file:
         file.write("data")
     objects = pathlib.Path(os.environ["ARTFS_HOME"], "data", "objects")
+    shutil.rmtree(objects)
     objects.write_text("not a directory")
     artfs.init().log_artifact(artifact)
 child = multiprocessing.get_context("fork").Process(target=work)

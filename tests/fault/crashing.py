@@ -114,7 +114,7 @@ class _CrashingPart:
 def crashing_registry(inner: Registry, points: Points) -> Registry:
     """A registry with a point before and after each call."""
     parts = {name: _CrashingPart(name, getattr(inner, name), points) for name in _PARTS}
-    return cast("Registry", SimpleNamespace(**parts, close=inner.close))
+    return cast("Registry", SimpleNamespace(**parts, now=inner.now, close=inner.close))
 
 
 def crashing_repository(config: Config, points: Points) -> Repository:
