@@ -97,6 +97,35 @@ def test_at_most_two_packs_are_on_their_way_and_the_adder_waits() -> None:
     assert objects.puts == 5
 
 
+class FarStore(GatedStore):
+    """One that is said to be on the other side of a network."""
+
+    @property
+    def is_remote(self) -> bool:
+        return True
+
+
+def test_eight_packs_are_on_their_way_to_a_remote_store() -> None:
+    objects = FarStore()
+    objects.gate.clear()
+    writer = PackWriter(objects, pack_ids(), ignore, target_size=1000)
+
+    def add_all() -> None:
+        for chunk in CHUNKS:
+            add_raw(writer, chunk)
+        writer.flush()
+
+    thread = threading.Thread(target=add_all)
+    thread.start()
+    for _ in range(8):
+        assert objects.asked.acquire(timeout=30)
+    assert not objects.asked.acquire(timeout=0.05)
+    objects.gate.set()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert objects.puts == len(CHUNKS)
+
+
 class BufferCountingStore(GatedStore):
     """Keeps which memory the packs came in."""
 
