@@ -1,8 +1,8 @@
 """The content of one version, from one repository into an ingest of another: chunks, and then a manifest that says where they are.
 
-Pages are cut by the paths in them alone, so the manifest has the same pages and the same digest at the destination. A page that the
-source has in common with a version that both repositories have is taken over from there: a version that differs in one file costs
-that file and one page, whatever its size.
+The manifest has the same pages and the same digest at the destination (`rewrite`). A page that the source has in common with a
+version that both repositories have is taken over from there: a version that differs in one file costs that file and one page,
+whatever its size.
 
 One call runs in one thread; chunks are read by those of the executor.
 """
@@ -11,23 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import replace
-from functools import partial
 
 from artfs.content.chunk_map import ChunkMap
-from artfs.content.content_builder import ContentBuilder
 from artfs.content.manifest_writer import WrittenManifest
 from artfs.content.manifests import Manifest
-from artfs.content.page_writer import PageWriter
 from artfs.content.pages import Page
-from artfs.errors import IntegrityError
 from artfs.model.digest import Digest
-from artfs.model.entry import ChunkRef, Entry, Kind
+from artfs.model.entry import Entry
 from artfs.model.manifest_root import PageRef
 from artfs.model.records import VersionRecord
 from artfs.repository.copy_chunks import ChunkCopier, CopyTotals
 from artfs.repository.leased_ingest import LeasedIngest
 from artfs.repository.repository import Repository
+from artfs.repository.rewrite import rewrite_manifest
 
 #: What is durable is kept for a copy that goes on after this one has died, each time so many more bytes have been sent.
 KEEP_EVERY = 256 << 20
@@ -69,34 +65,8 @@ class VersionCopier:
                 kept = ingest.stored_bytes
 
         chunks = ChunkCopier(self._source, ingest, self._executor, self._totals, on_window)
-        writer = PageWriter(ingest.put_chunk)
-        try:
-            for page in self._iter_pages(self._source.manifest(version), common):
-                if isinstance(page, PageRef):
-                    chunks.then(partial(writer.reuse, page))
-                    self._totals.bytes_done += page.size
-                    continue
-                for entry in page:
-                    self._copy_entry(entry, chunks, writer, ingest)
-            chunks.finish()
-            written = writer.finish()
-        except BaseException:
-            chunks.cancel()
-            raise
-        if written.digest != version.digest:
-            raise IntegrityError(f"the content of {version.qualified_name} is not what its digest says: run `artfs verify`")
-        return written
-
-    def _copy_entry(self, entry: Entry, chunks: ChunkCopier, writer: PageWriter, ingest: LeasedIngest) -> None:
-        if entry.kind is not Kind.FILE or not entry.content.refs:
-            chunks.then(partial(writer.add, entry))
-            return
-        builder = ContentBuilder(ingest.put_chunk)
-        chunks.add(self._chunks_of(entry), builder.add)
-        chunks.then(lambda: writer.add(replace(entry, content=builder.finish())))
-
-    def _chunks_of(self, entry: Entry) -> Iterator[ChunkRef]:
-        return (located.ref for located in self._map.iter_located(entry.content, 0, entry.size))
+        pages = self._iter_pages(self._source.manifest(version), common)
+        return rewrite_manifest(version, pages, ingest, chunks, self._map, _has_no_bytes)
 
     def _iter_pages(self, manifest: Manifest, common: Common | None) -> Iterator[Page | PageRef]:
         """The pages in order, each as it is at the destination already, or read from the source."""
@@ -106,7 +76,13 @@ class VersionCopier:
         read = self._source.manifests.pages.iter_pages(unknown)
         for page in pages:
             there = known.get(page.chunk.digest)
+            if there is not None:
+                self._totals.bytes_done += there.size
             yield next(read) if there is None else there
+
+
+def _has_no_bytes(entry: Entry) -> bool:
+    return not entry.content.refs
 
 
 def _common_pages(at_source: Manifest, at_destination: Manifest) -> dict[Digest, PageRef]:

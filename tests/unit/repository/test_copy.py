@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from artfs.config import Config, load_config
-from artfs.errors import Conflict, IntegrityError, NotFound, StoreUnavailable, UserError
+from artfs.config import Config
+from artfs.errors import Conflict, IntegrityError, NotFound, UserError
 from artfs.model.entry import pack_key
 from artfs.model.names import ArtifactName
 from artfs.model.records import RunState
-from artfs.objectstore.open import open_objects
-from artfs.registry.open import open_registry
-from artfs.repository.commit import begin_ingest
-from artfs.repository.copy_chunks import CopyTotals
-from artfs.repository.copy_version import VersionCopier
-from artfs.repository.gc import collect_garbage
-from artfs.repository.open import assemble_repository, open_repository
+from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
-from tests.fault.crashing import Points, crashing_repository
-from tests.fault.versions import assert_sound, commit, expire_leases, read_all, resolve
+from tests.fault.versions import assert_sound, commit, read_all, resolve
 from tests.unit.repository.copying import (
     DATASET,
     FIRST,
@@ -39,18 +28,6 @@ from tests.unit.repository.copying import (
     make_history,
     noise,
 )
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Config:
-    """Where copies go."""
-    return load_config({"entity": "tester", "project": "default"}, {"ARTFS_HOME": str(tmp_path / "there")})
-
-
-@pytest.fixture
-def destination(there: Config) -> Iterator[Repository]:
-    with open_repository(there) as opened:
-        yield opened
 
 
 def test_a_copy_is_equal_in_everything_and_sound(repository: Repository, destination: Repository) -> None:
@@ -267,135 +244,6 @@ def test_a_damaged_chunk_is_noticed_and_nothing_of_its_version_appears(
         copy_all(repository, destination, [DATASET])
     assert destination.registry.versions.list(DATASET) == []
     assert_sound(destination)
-
-
-def test_a_copy_that_fails_goes_on_where_it_was(config: Config, there: Config) -> None:
-    """The store at the destination takes three packs and no more; what was durable by then is not sent again."""
-    files = {f"{number}.bin": noise(number, 40 << 20) for number in range(3)}
-    with open_repository(config) as source:
-        commit(source, files, artifact=DATASET)
-        failing = _FailingStore(open_objects(there.objects), after=3)
-        with (
-            assemble_repository(there, open_registry(there.registry), failing) as destination,
-            pytest.raises(StoreUnavailable, match="unplugged"),
-        ):
-            copy_all(source, destination, [DATASET])
-        with open_repository(there) as destination:
-            assert destination.registry.leases.list_active() == []
-            report = copy_all(source, destination, [DATASET])
-            assert report.bytes_found > 60 << 20
-            assert report.bytes_sent < 60 << 20
-            assert_same(source, destination, [DATASET])
-
-
-def test_what_a_copy_has_kept_outlives_its_process(config: Config, there: Config) -> None:
-    """Everything ends at once, as when the process is killed; what was kept before is found by the next copy."""
-    with open_repository(config) as source:
-        version = commit(source, {f"{number}.bin": noise(number, 36 << 20) for number in range(3)}, artifact=DATASET).version
-
-        def die_after_keeping_a_pack(point: str) -> None:
-            known = points.passed
-            if "after packs.add" in known and "after imports.keep_packs" in known[known.index("after packs.add") :]:
-                raise _Crash(point)
-
-        points = Points(0, die_after_keeping_a_pack, for_ever=True)
-        with crashing_repository(there, points) as destination, ThreadPoolExecutor(2) as executor:
-            copier = VersionCopier(source, executor, CopyTotals(), lambda: None, keep_every=8 << 20)
-            ingest = begin_ingest(destination, "tester")
-            with pytest.raises(_Crash):
-                copier.copy(version, ingest, None)
-            with pytest.raises(_Crash):
-                ingest.pause()
-        with open_repository(there) as destination:
-            expire_leases(destination)
-            report = copy_all(source, destination, [DATASET])
-            assert report.bytes_found > 30 << 20
-            assert report.bytes_sent < 80 << 20
-            collect_garbage(destination, grace_s=0)
-            assert_same(source, destination, [DATASET])
-
-
-class _FailingStore:
-    """A store that takes so many packs and then no more."""
-
-    def __init__(self, inner: Any, after: int) -> None:
-        self._inner = inner
-        self._left = after
-        self._lock = threading.Lock()
-
-    def put(self, key: str, data: Any) -> None:
-        with self._lock:
-            if key.startswith("packs/"):
-                self._left -= 1
-            if self._left < 0:
-                raise StoreUnavailable("the store was unplugged")
-        self._inner.put(key, data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
-class _Crash(BaseException):
-    pass
-
-
-def _crash(point: str) -> None:
-    raise _Crash(point)
-
-
-def test_a_copy_that_ends_at_any_point_is_finished_by_the_next_one(config: Config, tmp_path: Path) -> None:
-    with open_repository(config) as source:
-        source.registry.runs.create("tester", "default", run_id="prepare")
-        commit(source, {"a.txt": b"one"}, aliases=["best"], run_id="prepare", artifact=DATASET)
-        at, reached = 0, True
-        while reached:
-            there = load_config({"entity": "tester", "project": "default"}, {"ARTFS_HOME": str(tmp_path / f"there-{at}")})
-            points = Points(at, _crash, for_ever=True)
-            with crashing_repository(there, points) as destination, contextlib.suppress(_Crash):
-                copy_all(source, destination, [DATASET])
-            reached = points.reached
-            with open_repository(there) as destination:
-                expire_leases(destination)
-                assert_sound(destination)
-                copy_all(source, destination, [DATASET])
-                assert_same(source, destination, [DATASET])
-                collect_garbage(destination, grace_s=0)
-                collect_garbage(destination, grace_s=0)
-                assert_same(source, destination, [DATASET])
-            at += 1
-        assert at > 20
-
-
-def test_two_copies_at_once_make_one(config: Config, there: Config) -> None:
-    with open_repository(config) as source:
-        for number in range(6):
-            commit(source, {"a.bin": noise(number, 100_000), "b.bin": noise(99, 100_000)}, artifact=DATASET)
-
-        def work(_: int) -> None:
-            with open_repository(there) as destination:
-                copy_all(source, destination, [DATASET])
-
-        with open_repository(there) as destination:
-            with ThreadPoolExecutor(3) as threads:
-                list(threads.map(work, range(3)))
-            assert_same(source, destination, [DATASET])
-
-
-def test_a_destination_that_commits_meanwhile_gets_numbers_after_those_of_the_source(
-    repository: Repository, destination: Repository
-) -> None:
-    """The first version that is copied keeps the numbers of all others free."""
-    make_history(repository)
-
-    def on_progress(done: int, size: int) -> None:
-        if destination.registry.imports.next_number(DATASET) == 4 and not own:
-            own.append(commit(destination, {"own.txt": b"own"}, artifact=DATASET).version.number)
-
-    own: list[int] = []
-    report = copy_all(repository, destination, [DATASET], on_progress=on_progress)
-    assert own == [4]
-    assert report.artifacts[0].aliases.left == {"latest": 4}
-    assert [version.number for version in destination.registry.versions.list(DATASET)] == [4, 3, 2, 0]
 
 
 def _packs(repository: Repository, version_id: int) -> frozenset[Any]:
