@@ -8,8 +8,8 @@ import re
 from artfs.cloud.retry import TRANSIENT_STATUS, TryAgain, retry_after_s
 from artfs.errors import AccessDenied, ArtfsError, ConfigNotValid, NotFound, NotInstalled, StoreFull, TransientError
 
-#: Codes in answers of S3 servers that mean the credentials themselves, not what they allow.
-_NOT_VALID_CREDENTIALS = frozenset(
+#: Codes in answers of S3 servers that mean the credentials themselves, not what they allow. Of some of them the status is 400.
+NOT_VALID_CREDENTIALS = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "ExpiredTokenException"}
 )
 #: Refusals that other credentials would not change.
@@ -52,7 +52,7 @@ def denied(uri: str, code: str, *, anonymous: bool, where: str, verb: str = "rea
         return AccessDenied(
             f"{uri} cannot be {verb}{reason}: no credentials were found, so that it was asked for anonymously; give some in {where}"
         )
-    if code in _NOT_VALID_CREDENTIALS:
+    if code in NOT_VALID_CREDENTIALS:
         return AccessDenied(f"{uri} cannot be {verb}: the credentials are not valid{reason}; check those in {where}")
     return AccessDenied(
         f"{uri} cannot be {verb}: the credentials do not allow it{reason}; use others, or have them allowed to {_RIGHT[verb]}"

@@ -12,7 +12,17 @@ import time
 from typing import Any, NamedTuple
 
 from artfs.cloud.buckets import ObjectFacts, Piece, PreconditionFailed
-from artfs.cloud.failures import NOT_SECURE, first_line, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
+from artfs.cloud.failures import (
+    NOT_SECURE,
+    NOT_VALID_CREDENTIALS,
+    first_line,
+    no_bucket,
+    no_object,
+    of_status,
+    reason_of,
+    unavailable,
+    unreachable,
+)
 from artfs.cloud.retry import TryAgain
 from artfs.errors import ArtfsError
 
@@ -129,7 +139,7 @@ def _explained(error: Exception, status: int, text: str, at: ReadAt, *, has_time
         return no_bucket(at.scheme, at.bucket) if code == "NoSuchBucket" else no_object(at.uri)
     if status == 412:
         return PreconditionFailed(at.uri)
-    if status in {401, 403}:
+    if status in {401, 403} or code in NOT_VALID_CREDENTIALS:
         return Refused(code or str(status))
     if "redirect without LOCATION" in text or status in {301, 307} or code == "AuthorizationHeaderMalformed":
         return Elsewhere(at.uri)

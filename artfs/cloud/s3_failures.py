@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from artfs.cloud.buckets import PreconditionFailed
 from artfs.cloud.failures import (
+    NOT_VALID_CREDENTIALS,
     denied,
     elsewhere,
     first_line,
@@ -31,6 +32,10 @@ def explained(error: Exception, uri: str, session: S3Session, verb: str = "read"
     """What to raise instead: TryAgain for what may pass. `uri` is what was asked for."""
     from botocore import exceptions
 
+    if _is_endless_redirect(error):
+        return ConfigNotValid(
+            f"{uri} cannot be {verb}: {session.endpoint} redirects without end; set AWS_DEFAULT_REGION to the region of the bucket"
+        )
     if isinstance(error, exceptions.ClientError):
         return _of_answer(error.response, uri, session, verb)
     if isinstance(error, exceptions.ParamValidationError):
@@ -43,13 +48,14 @@ def explained(error: Exception, uri: str, session: S3Session, verb: str = "read"
     if isinstance(error, (exceptions.HTTPClientError, exceptions.IncompleteReadError)):
         ended = f"{_asked_at(error, session)} ended the connection too early, or did not answer in time"
         return TryAgain(unavailable(uri, ended, verb))
-    if isinstance(error, RecursionError):  # boto3 follows redirects without counting them
-        return ConfigNotValid(
-            f"{uri} cannot be {verb}: {session.endpoint} redirects without end; set AWS_DEFAULT_REGION to the region of the bucket"
-        )
     if is_about_credentials(error):
         return AccessDenied(f"{uri} cannot be {verb}: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
     return unavailable(uri, f"{session.endpoint} did not answer as it should ({first_line(str(error))})", verb)
+
+
+def _is_endless_redirect(error: Exception) -> bool:
+    """boto3 follows redirects without counting them, until the stack ends: in its own code, or in that which sends a request."""
+    return isinstance(error, RecursionError) or isinstance(getattr(error, "kwargs", {}).get("error"), RecursionError)
 
 
 def _asked_at(error: Any, session: S3Session) -> str:
@@ -87,7 +93,7 @@ def _of_answer(
         return no_bucket("s3", uri.removeprefix("s3://").partition("/")[0])
     if status == 412:
         return PreconditionFailed(uri)
-    if status in {401, 403}:
+    if status in {401, 403} or code in NOT_VALID_CREDENTIALS:
         return denied(uri, code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE, verb=verb)
     if status in {301, 307} or code == "AuthorizationHeaderMalformed":
         region = headers.get("x-amz-bucket-region") or answer.get("Error", {}).get("Region") or "another one"

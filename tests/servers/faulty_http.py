@@ -170,6 +170,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
+
     def _send_body(self, reply: Reply) -> None:
         body = reply.body[: reply.cut]
         if not reply.drip_s:

@@ -1,8 +1,9 @@
 """A real S3 server for tests: SeaweedFS, with all its parts on free ports of 127.0.0.1.
 
-Its users: `ACCESS_KEY` may do everything; `STRANGER_KEY` is known but may do nothing; who comes without credentials may read and
-list the bucket `PUBLIC_BUCKET`. Requests through a proxy in front of it stay validly signed, as a signature covers the Host that
-the client wrote: `environ_at(proxy.endpoint)`.
+Its users: `ACCESS_KEY` may do everything; `STRANGER_KEY` is known but may do nothing, `READER_KEY` may not write, and `BLIND_KEY`
+may not list, all three with `STRANGER_SECRET`; who comes without credentials may read and list the bucket `PUBLIC_BUCKET`. Requests
+through a proxy in front of it stay validly signed, as a signature covers the Host that the client wrote:
+`environ_at(proxy.endpoint)`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ ACCESS_KEY = "artfs-tester"
 SECRET_KEY = "the secret of a tester"
 STRANGER_KEY = "artfs-stranger"
 STRANGER_SECRET = "the secret of a stranger"
+READER_KEY = "artfs-reader"
+BLIND_KEY = "artfs-blind"
 PUBLIC_BUCKET = "public"
 _REGION = "us-east-1"
 
@@ -142,6 +145,8 @@ def _identities() -> list[dict[str, Any]]:
 
     return [
         user("tester", ACCESS_KEY, SECRET_KEY, ["Admin", "Read", "Write", "List", "Tagging"]),
+        user("reader", READER_KEY, STRANGER_SECRET, ["Read", "List"]),
+        user("blind", BLIND_KEY, STRANGER_SECRET, ["Read", "Write"]),
         user("stranger", STRANGER_KEY, STRANGER_SECRET, ["Read:a-bucket-of-nobody"]),
         {"name": "anonymous", "actions": [f"Read:{PUBLIC_BUCKET}", f"List:{PUBLIC_BUCKET}"]},
     ]

@@ -18,6 +18,7 @@ from artfs.objectstore.memory import MemoryStore
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
 from artfs.objectstore.protocol import ObjectStore
+from tests.unit.cloud.conftest import clients as clients  # noqa: PLC0414  a fixture
 from tests.unit.cloud.conftest import set_environ as set_environ  # noqa: PLC0414  a fixture
 
 LOCAL: dict[str, Callable[[Path], ObjectStore]] = {
