@@ -19,6 +19,11 @@ class Disk:
         """Write the buffers one behind the other; how many bytes were written."""
         return os.pwritev(descriptor, buffers, offset)
 
+    def let_go(self, descriptor: int, offset: int, length: int) -> None:
+        """Have the kernel write these bytes to the disk soon, and forget those of them that it has written already."""
+        if hasattr(os, "posix_fadvise"):  # not everywhere
+            os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
+
     def truncate(self, descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)
 

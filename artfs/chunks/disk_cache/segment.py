@@ -45,6 +45,10 @@ MAX_CAPACITY = 1 << 32
 MAX_NUMBER = (1 << 32) - 1
 #: One system call takes no more than 1024 buffers, two for each chunk.
 MAX_BATCH = 512
+#: The kernel is told to let go of what was written each time when so much has come, and again until so much more has: by then it
+#: is on the disk.
+_LET_GO_STEP = 4 << 20
+_LET_GO_AGAIN = 32 << 20
 _NAME = re.compile(r"([0-9]{10})-([0-9]{10})\.(chunks1|pinned1)")
 
 
@@ -148,6 +152,8 @@ class Writer:
         self.file = file
         self._disk = disk
         self._end = round_up(segment.size)
+        self._told = self._end
+        self._written_out = self._end
 
     @property
     def size(self) -> int:
@@ -180,3 +186,15 @@ class Writer:
             raise
         self._end = end
         return offsets
+
+    def let_go(self) -> None:
+        """Do not fill the page cache with what was appended: who reads it has it in memory already. Raises OSError.
+
+        The kernel would take new pages for all of it. Seen here, on a virtual machine that gets its memory from the host as it uses
+        it: 2.2 s of CPU to write 1 GiB, and 0.3 s with this, as pages are used again.
+        """
+        if self._end - self._told < _LET_GO_STEP:
+            return
+        self._disk.let_go(self.file.descriptor, self._written_out, self._end - self._written_out)
+        self._told = self._end
+        self._written_out = max(self._written_out, self._end - _LET_GO_AGAIN)

@@ -110,6 +110,7 @@ class Shelf:
                 count = fitting(left, writer.room)
                 if not self.append(writer, left[:count]):
                     self._counts.not_kept += count
+                writer.let_go()
                 left = left[count:]
 
     def append(self, writer: Writer, chunks: Chunks) -> bool:

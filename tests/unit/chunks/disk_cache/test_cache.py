@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from artfs.chunks.disk_cache.cache import DiskCache
+from artfs.chunks.disk_cache.disk import Disk
 from artfs.errors import ConfigNotValid
 from tests.unit.chunks.disk_cache.chunks import digests_of, noise_chunks, refs_of, stored_chunk
 
@@ -47,3 +49,24 @@ def test_a_chunk_is_kept_once(tmp_path: Path) -> None:
 def test_a_limit_that_is_no_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigNotValid, match="set cache_limit to 4MiB or more, or to 0 for none"):
         DiskCache(tmp_path, MIB)
+
+
+class _WatchedDisk(Disk):
+    def __init__(self) -> None:
+        self.let_go_of: list[tuple[int, int]] = []
+
+    def let_go(self, descriptor: int, offset: int, length: int) -> None:
+        self.let_go_of.append((offset, length))
+        super().let_go(descriptor, offset, length)
+
+
+def test_the_kernel_is_told_to_let_go_of_all_that_is_written_and_told_again_later(tmp_path: Path) -> None:
+    disk = _WatchedDisk()
+    cache = DiskCache(tmp_path, 2048 * MIB, disk=disk)
+    for seed in range(48):
+        cache.put(noise_chunks(1, MIB, seed))
+    written = [range(offset, offset + length) for offset, length in disk.let_go_of]
+    assert len(written) < 24
+    assert not written[0].start
+    assert all(later.start <= earlier.stop < later.stop for earlier, later in pairwise(written))
+    assert written[-1].stop - written[-1].start < 40 * MIB
