@@ -76,6 +76,15 @@ def read_chunk_table(objects: ObjectStore, pack: PackId) -> list[ChunkRef]:
     return _decode_footer(key, pack, tail[-TRAILER_SIZE - footer_size :], size - TRAILER_SIZE - footer_size)
 
 
+def decode_chunk_table(pack: PackId, end: bytes, size: int) -> list[ChunkRef]:
+    """The same from the last bytes of a pack of `size` bytes: MAX_FOOTER_SIZE of them, or all."""
+    key = pack_key(pack)
+    if size < TRAILER_SIZE + _COUNT.size:
+        raise IntegrityError(f"{key} has {size} bytes, too few for a pack")
+    footer_size = _check_trailer(key, pack, end[-TRAILER_SIZE:], size)
+    return _decode_footer(key, pack, end[-TRAILER_SIZE - footer_size :], size - TRAILER_SIZE - footer_size)
+
+
 def _check_trailer(key: str, pack: PackId, trailer: bytes, size: int) -> int:
     """The length of the footer. The digest is checked later, with the footer."""
     footer_size, version, found = _HEAD.unpack_from(trailer)

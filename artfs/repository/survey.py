@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 from artfs.errors import NotFound
 from artfs.model.contributions import ContributionRecord
-from artfs.model.entry import ChunkRef, Entry, PackId, lease_prefix, pack_key
-from artfs.model.manifest_root import PageRef, decode_root
-from artfs.model.page import decode_page
+from artfs.model.entry import PackId, lease_prefix, pack_key
 from artfs.model.records import PackRecord, VersionRecord
 from artfs.repository.repository import Repository
 
 #: What has a manifest, and needs packs for it.
 Holder = VersionRecord | ContributionRecord
+
+#: Requests for single objects under way at once.
+_ASKING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Survey:
     """A look at everything. `objects` has the size of each object under `packs/`; `needed` the packs of a version by its id,
-    `contributed` those of a contribution.
+    `contributed` those of a contribution. `unknown` are keys of objects that no commit known to the registry wrote.
     """
 
     repository: Repository
@@ -46,6 +47,7 @@ class Survey:
     objects: Mapping[str, int]
     contributions: Sequence[ContributionRecord] = ()
     contributed: Mapping[int, frozenset[PackId]] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
 
     @property
     def holders(self) -> Sequence[Holder]:
@@ -63,12 +65,11 @@ class Survey:
         """The names of the versions and contributions that need `pack`."""
         return names_of(holder for holder in self.holders if pack in self.needed_by(holder))
 
-    def unknown_objects(self) -> set[str]:
-        """Keys of objects that no commit known to the registry wrote."""
-        leases = self.repository.registry.leases
-        known = [lease_prefix(lease.id) for lease in [*leases.list_active(), *leases.list_collectable(datetime.now(UTC))]]
-        keys = self.objects.keys() - {pack_key(pack) for pack in self.packs}
-        return {key for key in keys if not key.startswith(tuple(known))}
+    def only(self, names: Collection[str]) -> Survey:
+        """The same look at those versions alone that have one of the names."""
+        versions = [version for version in self.versions if version.qualified_name in names]
+        needed = {version.id: self.needed[version.id] for version in versions}
+        return replace(self, versions=versions, needed=needed, contributions=(), contributed={})
 
 
 def take_survey(repository: Repository) -> Survey:
@@ -77,16 +78,23 @@ def take_survey(repository: Repository) -> Survey:
     contributions = repository.registry.contributions.list_all()
     contributed = {record.id: repository.registry.contributions.needed_packs([record.id]) for record in contributions}
     versions = list(repository.registry.versions.iter_live())
-    return Survey(
+    needed = {version.id: _needed_packs(repository, version) for version in versions}
+    packs = {pack.id: pack for pack in repository.registry.packs.iter_all()}
+    begun = _known_leases(repository)
+    objects = {info.key: info.size for info in repository.objects.iter_objects("packs/")}
+    survey = Survey(
         repository=repository,
         versions=versions,
-        needed={version.id: _needed_packs(repository, version) for version in versions},
-        packs={pack.id: pack for pack in repository.registry.packs.iter_all()},
-        objects={info.key: info.size for info in repository.objects.iter_objects("packs/")},
+        needed=needed,
+        packs=packs,
+        objects=objects,
         # One without packs was finished or given up a moment ago: even a contribution of nothing has a manifest.
         contributions=[record for record in contributions if contributed[record.id]],
         contributed=contributed,
     )
+    # A list of a bucket that others write to is no picture of one moment: what it left out is asked for by its name.
+    unlisted = _sizes(repository, sorted(key for key in map(pack_key, survey.all_needed()) if key not in objects))
+    return replace(survey, objects={**objects, **unlisted}, unknown=_find_unknown(survey, begun | _known_leases(repository)))
 
 
 def _needed_packs(repository: Repository, version: VersionRecord) -> frozenset[PackId]:
@@ -96,27 +104,36 @@ def _needed_packs(repository: Repository, version: VersionRecord) -> frozenset[P
         return frozenset()
 
 
+def _known_leases(repository: Repository) -> set[str]:
+    """Under which prefixes commits write, or have written that gc has not cleaned up behind."""
+    leases = repository.registry.leases
+    active = leases.list_active()
+    # In this order: one that ends between the two is in either.
+    return {lease_prefix(lease.id) for lease in (*active, *leases.list_collectable(repository.registry.now()))}
+
+
+def _sizes(repository: Repository, keys: Sequence[str]) -> dict[str, int]:
+    """The sizes of those of the objects that are there, one request each: they are few, unless the store has lost many."""
+
+    def look(key: str) -> int | None:
+        try:
+            return repository.objects.size(key)
+        except NotFound:
+            return None
+
+    if not keys:
+        return {}
+    with ThreadPoolExecutor(_ASKING, thread_name_prefix="artfs-verify") as pool:
+        return {key: size for key, size in zip(keys, pool.map(look, keys), strict=True) if size is not None}
+
+
+def _find_unknown(survey: Survey, leases: Collection[str]) -> frozenset[str]:
+    known = tuple(leases)
+    unknown = {key for key in survey.objects.keys() - set(map(pack_key, survey.packs)) if not key.startswith(known)}
+    if unknown:  # or those of a commit that was through before the leases were listed again
+        unknown -= {pack_key(pack.id) for pack in survey.repository.registry.packs.iter_all()}
+    return frozenset(unknown)
+
+
 def names_of(holders: Iterable[Holder]) -> tuple[str, ...]:
     return tuple(holder.qualified_name for holder in holders)
-
-
-def read_root(survey: Survey, version: Holder) -> tuple[PageRef, ...] | None:
-    """The pages of a version or contribution, read past all caches; None when the pack is missing.
-
-    Raises IntegrityError when it is damaged.
-    """
-    data = _read(survey, version.manifest)
-    return None if data is None else decode_root(data)
-
-
-def read_page(survey: Survey, page: PageRef) -> list[Entry] | None:
-    """The entries of a page, in the same way."""
-    data = _read(survey, page.chunk)
-    return None if data is None else decode_page(data)
-
-
-def _read(survey: Survey, ref: ChunkRef) -> bytes | None:
-    if pack_key(ref.pack) not in survey.objects:
-        return None
-    (data,) = survey.repository.chunks.read_uncached([ref])
-    return data

@@ -7,15 +7,19 @@ looking at all (a store that does not answer) raises. Commits and gc may run mea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from artfs.errors import IntegrityError
 from artfs.repository.repository import Repository
-from artfs.repository.survey import Problem, Survey, names_of, take_survey
+from artfs.repository.survey import Holder, Problem, Survey, take_survey
 from artfs.repository.verify_checks import CHECKS
-from artfs.repository.verify_data import Progress, check_every_byte
+from artfs.repository.verify_data import check_every_byte
+from artfs.repository.verify_packs import Progress
 
 __all__ = ["Problem", "Progress", "VerifyReport", "verify_repository"]
+
+#: How often versions that were moved while they were looked at are looked at again. A repack moves each once.
+_LOOKS = 3
 
 
 @dataclass(slots=True)
@@ -43,24 +47,48 @@ def verify_repository(repository: Repository, *, read_data: bool = False, on_pro
         survey = take_survey(repository)
         report.versions = len(survey.versions)
         report.packs = len(survey.all_needed())
-        for check in CHECKS:
-            report.problems += check(survey)
-        if read_data:
-            problems, report.bytes_read = check_every_byte(survey, on_progress)
-            report.problems += problems
-        report.unknown_objects = len(survey.unknown_objects())
-        _forget_deleted(survey, report)
+        report.unknown_objects = len(survey.unknown)
+        problems, report.bytes_read = _check(survey, on_progress, read_data=read_data)
+        for _ in range(_LOOKS):
+            lasting, moved = _settle(survey, problems)
+            report.problems += lasting
+            if not moved:
+                break
+            survey = take_survey(repository).only(moved)
+            problems, _ = _check(survey, None, read_data=read_data)
     except IntegrityError as error:
         # Data and manifests are read inside the checks, which report; so it is the registry.
         report.problems.append(Problem("I1", f"the registry is damaged: {error}"))
     return report
 
 
-def _forget_deleted(survey: Survey, report: VerifyReport) -> None:
-    """Take back what was found of versions that were deleted meanwhile, and of contributions that were finished or given up: gc may
-    have collected their packs rightly.
+def _check(survey: Survey, on_progress: Progress | None, *, read_data: bool) -> tuple[list[Problem], int]:
+    problems = [problem for check in CHECKS for problem in check(survey)]
+    if not read_data:
+        return problems, 0
+    found, bytes_read = check_every_byte(survey, on_progress)
+    return problems + found, bytes_read
+
+
+def _settle(survey: Survey, problems: list[Problem]) -> tuple[list[Problem], set[str]]:
+    """What of the problems is one now, and what they concern that a repack has moved meanwhile.
+
+    Versions that were deleted since, and contributions that were finished or given up, are no problem: gc may have collected their
+    packs rightly. What was moved was looked for where it may rightly be gone, and is to be looked at again.
     """
-    if report.problems:
-        registry = survey.repository.registry
-        live = {*names_of(registry.versions.iter_live()), *names_of(registry.contributions.list_all())}
-        report.problems = [problem for problem in report.problems if not problem.versions or live.intersection(problem.versions)]
+    if not problems:
+        return [], set()
+    registry = survey.repository.registry
+    now: list[Holder] = [*registry.versions.iter_live(), *registry.contributions.list_all()]
+    live = {holder.qualified_name for holder in now}
+    there = {(holder.qualified_name, holder.manifest) for holder in now}
+    stayed = {holder.qualified_name for holder in survey.holders if (holder.qualified_name, holder.manifest) in there}
+    lasting: list[Problem] = []
+    moved: set[str] = set()
+    for problem in problems:
+        moved.update(live.difference(stayed).intersection(problem.versions))
+        versions = tuple(name for name in problem.versions if name in stayed)
+        # Of two that are equal, one alone is none.
+        if len(versions) >= (2 if problem.invariant == "I8" else 1) or not problem.versions:
+            lasting.append(replace(problem, versions=versions))
+    return lasting, moved

@@ -1,15 +1,17 @@
-"""The checks of verify that need no data: one function for each invariant, over one survey. They report and raise nothing."""
+"""The checks of verify that need no data: functions over one survey that cite their invariants. They report and raise nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from artfs.errors import IntegrityError
 from artfs.model.entry import PackId, pack_key
 from artfs.model.manifest_root import PageRef, describe_page, needed_packs, version_digest
+from artfs.model.page import decode_page
 from artfs.model.records import VersionRecord
-from artfs.repository.survey import Holder, Problem, Survey, names_of, read_page, read_root
+from artfs.repository.survey import Holder, Problem, Survey, names_of
+from artfs.repository.verify_walk import walk_manifests
 
 Check = Callable[[Survey], Iterator[Problem]]
 
@@ -35,36 +37,32 @@ def _why_dangling(survey: Survey, pack: PackId) -> str | None:
 
 
 def check_content_unchanged(survey: Survey) -> Iterator[Problem]:
-    """I2, and I3 for manifests: what a version lists is what was committed, and its number belongs to it alone."""
-    pages: dict[PageRef, str | None] = {}
-    damaged: dict[PageRef, list[Holder]] = {}
-    for version in survey.holders:
-        try:
-            root = read_root(survey, version)
-        except IntegrityError as error:
-            yield Problem("I3", f"the manifest of {version.qualified_name} is damaged: {_damage(error)}", names_of([version]))
+    """I2, I3 for manifests, and I4: what a version lists is what was committed, its number belongs to it alone, and the registry
+    knows all packs that it needs.
+    """
+    damaged: dict[PageRef, tuple[str, list[Holder]]] = {}
+    for manifest in walk_manifests(survey, _why_page_bad):
+        holder, pages = manifest.holder, manifest.pages
+        if isinstance(pages, IntegrityError):
+            yield Problem("I3", f"the manifest of {holder.qualified_name} is damaged: {_damage(pages)}", names_of([holder]))
             continue
-        if root is None:
-            continue  # reported under I1
-        for page in root:
-            if page not in pages:
-                pages[page] = _why_page_bad(survey, page)
-            if pages[page] is not None:
-                damaged.setdefault(page, []).append(version)
-        yield from _compare_with_row(version, root)
-    for page, versions in damaged.items():
+        for page, why in manifest.found():
+            damaged.setdefault(page, (why, []))[1].append(holder)
+        if pack_key(holder.manifest.pack) in survey.objects:  # else reported under I1
+            yield from _compare_with_row(holder, pages)
+        yield from _compare_needs(survey, holder, pages)
+    for page, (why, holders) in damaged.items():
         first = "/".join(part for part in page.first if part)
-        what = f"a manifest page of {page.entry_count} entries that begins with {first!r} is damaged: {pages[page]}"
-        yield Problem("I3", what, names_of(versions), (first,))
+        what = f"a manifest page of {page.entry_count} entries that begins with {first!r} is damaged: {why}"
+        yield Problem("I3", what, names_of(holders), (first,))
     yield from _check_numbers(survey)
 
 
-def _why_page_bad(survey: Survey, page: PageRef) -> str | None:
+def _why_page_bad(page: PageRef, data: bytes | IntegrityError) -> str | None:
     try:
-        entries = read_page(survey, page)
-        if entries is None:
-            return None  # reported under I1
-        found = describe_page(entries, page.chunk)
+        if isinstance(data, IntegrityError):
+            return _damage(data)
+        found = describe_page(decode_page(data), page.chunk)
     except (IntegrityError, IndexError) as error:
         return _damage(error)
     return None if found == page else "it does not hold what the manifest says"
@@ -75,13 +73,21 @@ def _damage(error: IntegrityError | IndexError) -> str:
     return str(error).partition("; run `artfs verify")[0]
 
 
-def _compare_with_row(version: Holder, pages: tuple[PageRef, ...]) -> Iterator[Problem]:
+def _compare_with_row(version: Holder, pages: Sequence[PageRef]) -> Iterator[Problem]:
     name = version.qualified_name
     if isinstance(version, VersionRecord) and version_digest(page.canonical for page in pages) != version.digest:
         yield Problem("I2", f"the manifest of {name} does not have the digest that was committed", (name,))
     counted = (sum(page.size for page in pages), sum(page.file_count for page in pages))
     if counted != (version.size, version.file_count):
         yield Problem("I2", f"the manifest of {name} does not have the size and the number of files that were committed", (name,))
+
+
+def _compare_needs(survey: Survey, holder: Holder, pages: Sequence[PageRef]) -> Iterator[Problem]:
+    known = survey.needed_by(holder)
+    unknown = needed_packs(pages, holder.manifest) - known
+    if unknown and known:  # one without any was deleted a moment ago
+        packs = ", ".join(map(pack_key, sorted(unknown)))
+        yield Problem("I4", f"gc does not know that {holder.qualified_name} needs {packs}", names_of([holder]))
 
 
 def _check_numbers(survey: Survey) -> Iterator[Problem]:
@@ -93,21 +99,11 @@ def _check_numbers(survey: Survey) -> Iterator[Problem]:
 
 
 def check_needed_packs_stay(survey: Survey) -> Iterator[Problem]:
-    """I4: the registry knows every pack that a live version or a contribution needs, and gc is about to delete none of them."""
+    """I4: gc is about to delete no pack that a live version or a contribution needs."""
     for pack in sorted(survey.all_needed()):
         row = survey.packs.get(pack)
         if row is not None and row.doomed_at is not None:
             yield Problem("I4", f"gc is about to delete the pack {pack_key(pack)}, which versions need", survey.needing(pack))
-    for version in survey.holders:
-        try:
-            root = read_root(survey, version)
-        except IntegrityError:
-            continue  # reported under I3
-        needed = needed_packs(root or (), version.manifest)
-        unknown = needed - survey.needed_by(version)
-        if unknown and survey.needed_by(version):
-            what = f"gc does not know that {version.qualified_name} needs {', '.join(map(pack_key, sorted(unknown)))}"
-            yield Problem("I4", what, names_of([version]))
 
 
 def check_equal_content_is_one_version(survey: Survey) -> Iterator[Problem]:
