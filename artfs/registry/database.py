@@ -41,9 +41,9 @@ _WAITS_FOR_OUTAGES: ContextVar[bool] = ContextVar("waits_for_outages", default=T
 
 
 @contextmanager
-def hurried(answer_s: float) -> Iterator[None]:
-    """Within the block, this thread waits for no server that is away, and for each answer of one for `answer_s` at most."""
-    tokens = ANSWER_S.set(answer_s), _WAITS_FOR_OUTAGES.set(False)
+def hurried(answer_s: float, *, waits: bool = False) -> Iterator[None]:
+    """Within the block, this thread waits for each answer for `answer_s` at most; for a server that is away only if it `waits`."""
+    tokens = ANSWER_S.set(answer_s), _WAITS_FOR_OUTAGES.set(waits)
     try:
         yield
     finally:
@@ -121,11 +121,13 @@ class Database:
         self._outage_patience_s = outage_patience_s
         self._settlement = settlement
         self._was_reached = False
+        self._preparation: Callable[[], None] | None = None
         self._inherited: list[object] = []
         self._gate = ForkGate(close=self.close, abandon=self._abandon)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """The result of `work`, which sees one consistent state: all that was committed, by any process, when it began."""
+        self.prepare()
         return self._run(self._reading, work, None)
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -133,7 +135,12 @@ class Database:
 
         Where the database does not answer any more and nobody can know, the RegistryUnavailable says that.
         """
+        self.prepare()
         return self._run(self._writing, work, self._settlement)
+
+    def read_schema(self, work: Callable[[Connection], T]) -> T:
+        """As `read`, for work that may find no tables yet."""
+        return self._run(self._reading, work, None)
 
     def change_schema(self, work: Callable[[Connection], T]) -> T:
         """As `write`, for work that may be repeated, take long, and find no tables yet."""
@@ -147,6 +154,7 @@ class Database:
 
     def detach(self) -> Any:
         """A connection of the driver that is the caller's alone from now on. Raises as `read` does."""
+        self.prepare()
         try:
             with self._gate.passing():
                 pooled = self._engine.raw_connection()
@@ -159,6 +167,17 @@ class Database:
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
         self._engine.dispose()
+
+    def prepare_with(self, preparation: Callable[[], None]) -> None:
+        """Do `preparation`, which may be done twice and at once, before any transaction; each tries it until it has been done."""
+        self._preparation = preparation
+
+    def prepare(self) -> None:
+        """Be ready for transactions. Raises as they do."""
+        preparation = self._preparation
+        if preparation is not None:
+            preparation()
+            self._preparation = None
 
     def _run(self, engine: Engine, work: Callable[[Connection], T], settlement: Settlement | None) -> T:
         began_s = time.monotonic()

@@ -61,7 +61,7 @@ class Upgrade:
 def ensure_schema(database: Database, name: str, *, newest: int = NEWEST) -> None:
     """Make the tables where there are none; `name` is for messages. Raises ConfigNotValid when they are of another schema."""
     # Reading first, so that opening takes no write lock.
-    if _check(database.read(_found_version), name, newest) is None:
+    if _check(database.read_schema(_found_version), name, newest) is None:
         database.change_schema(lambda connection: _check(_make_missing(connection, name, newest), name, newest))
 
 
@@ -78,7 +78,7 @@ def migrate(
 
     With `dry_run` only say what would be done.
     """
-    before = _refuse_newer(database.read(_found_version), name, newest)
+    before = _refuse_newer(database.read_schema(_found_version), name, newest)
     if before == newest or dry_run:
         return Upgrade(before, newest)
     return database.change_schema(lambda connection: _migrate(connection, name, newest, steps, on_step))

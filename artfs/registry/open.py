@@ -61,19 +61,22 @@ class Registry:
         self._database.close()
 
 
-def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> Registry:
+def open_registry(url: str, *, patience_s: float = PATIENCE_S, at_once: bool = True) -> Registry:
     """Open the registry `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`, and make it in an empty database.
 
     Raises ConfigNotValid when it is of another schema: `upgrade_registry` brings an older one to the newest.
 
-    `patience_s` is how long a transaction waits for others that are in its way.
+    `patience_s` is how long a transaction waits for others that are in its way. Unless `at_once`, nothing is done yet, so that a
+    registry may be opened that cannot be reached: each transaction tries to do first, and raises, what opening would have.
     """
     database, name = _open_database(url, patience_s)
-    try:
-        ensure_schema(database, name)
-    except BaseException:
-        database.close()
-        raise
+    database.prepare_with(lambda: ensure_schema(database, name))
+    if at_once:
+        try:
+            database.prepare()
+        except BaseException:
+            database.close()
+            raise
     return Registry(
         collections=Collections(database),
         versions=Versions(database),
