@@ -7,14 +7,12 @@ ask for it are skipped where they are not installed.
 
 from __future__ import annotations
 
-import functools
-import itertools
 import shutil
 import subprocess
 import uuid
-from typing import Any
 
 from tests.servers.program import Program, free_ports, status_of
+from tests.servers.s3_access import S3Access
 
 PACKAGES = "ceph-mon ceph-osd radosgw"
 ACCESS_KEY = "artfs-tester"
@@ -70,14 +68,12 @@ _KEYS = {
 }
 
 
-class Ceph:
+class Ceph(S3Access):
     """A running server. Make one with `start`, end it with `stop`."""
 
     def __init__(self, program: Program, port: int) -> None:
+        super().__init__(f"http://127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY, _REGION)
         self._program = program
-        self._names = (f"bucket-{number}" for number in itertools.count())
-        self.port = port
-        self.endpoint = f"http://127.0.0.1:{port}"
 
     @classmethod
     def start(cls) -> Ceph:
@@ -99,44 +95,6 @@ class Ceph:
 
     def stop(self) -> None:
         self._program.stop()
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """The variables by which boto3 finds this server and may do everything."""
-        return self.environ_at(self.endpoint)
-
-    def environ_at(self, endpoint: str) -> dict[str, str]:
-        """The same, by way of another address (a proxy)."""
-        return {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_DEFAULT_REGION": _REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-
-    @functools.cache  # noqa: B019  a server lives as long as the tests
-    def client(self) -> Any:
-        """A boto3 client that may do everything, whatever the environment says. Any thread."""
-        import boto3
-        from botocore.config import Config
-
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=self.endpoint,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-            region_name=_REGION,
-            config=Config(s3={"addressing_style": "path"}, max_pool_connections=16),
-        )
-
-    def create_bucket(self, *, versioned: bool = False) -> str:
-        """The name of a new, empty bucket."""
-        name, client = next(self._names), self.client()
-        client.create_bucket(Bucket=name)
-        if versioned:
-            client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-        return name
 
 
 def why_no_ceph() -> str:

@@ -1,24 +1,19 @@
 """A real S3 server for tests: SeaweedFS, with all its parts on free ports of 127.0.0.1.
 
 Its users: `ACCESS_KEY` may do everything; `STRANGER_KEY` is known but may do nothing, `READER_KEY` may not write, and `BLIND_KEY`
-may not list, all three with `STRANGER_SECRET`; who comes without credentials may read and list the bucket `PUBLIC_BUCKET`. Requests
-through a proxy in front of it stay validly signed, as a signature covers the Host that the client wrote:
-`environ_at(proxy.endpoint)`.
+may not list, all three with `STRANGER_SECRET`; who comes without credentials may read and list the bucket `PUBLIC_BUCKET`.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
 import json
 import sys
 import urllib.request
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tests.servers.program import Program, find_program, free_ports, status_of
+from tests.servers.s3_access import S3Access
 
 ACCESS_KEY = "artfs-tester"
 SECRET_KEY = "the secret of a tester"
@@ -30,14 +25,13 @@ PUBLIC_BUCKET = "public"
 _REGION = "us-east-1"
 
 
-class SeaweedFs:
+class SeaweedFs(S3Access):
     """A running server. Make one with `start`, end it with `stop`."""
 
     def __init__(self, program: Program, host: str, port: int) -> None:
+        super().__init__(f"http://{host}:{port}", ACCESS_KEY, SECRET_KEY, _REGION)
         self._program = program
-        self._names = (f"bucket-{number}" for number in itertools.count())
         self.port = port
-        self.endpoint = f"http://{host}:{port}"
 
     @classmethod
     def start(cls, host: str = "127.0.0.1") -> SeaweedFs:
@@ -74,69 +68,6 @@ class SeaweedFs:
     def resume(self) -> None:
         """Start it again, on the same ports and with its data, and wait until objects can be put. Main thread."""
         self._program.resume()
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """The variables by which boto3 finds this server and may do everything."""
-        return self.environ_at(self.endpoint)
-
-    def environ_at(self, endpoint: str) -> dict[str, str]:
-        """The same, by way of another address (a proxy)."""
-        return {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_DEFAULT_REGION": _REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-
-    @functools.cache  # noqa: B019  a server lives as long as the tests
-    def client(self) -> Any:
-        """A boto3 client that may do everything, whatever the environment says. Any thread."""
-        import boto3
-        from botocore.config import Config
-
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=self.endpoint,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-            region_name=_REGION,
-            config=Config(s3={"addressing_style": "path"}, max_pool_connections=16),
-        )
-
-    def create_bucket(self, *, versioned: bool = False) -> str:
-        """The name of a new, empty bucket."""
-        name, client = next(self._names), self.client()
-        client.create_bucket(Bucket=name)
-        if versioned:
-            client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-        return name
-
-    def fill(self, bucket: str, objects: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> None:
-        """Put many objects, some at once."""
-        client = self.client()
-        pairs = objects.items() if isinstance(objects, Mapping) else objects
-        with ThreadPoolExecutor(8) as pool:
-            for _ in pool.map(lambda pair: client.put_object(Bucket=bucket, Key=pair[0], Body=pair[1]), pairs):
-                pass
-
-    def fill_fast(self, bucket: str, keys: Iterable[str]) -> None:
-        """Put thousands of objects that hold their own key; the keys are plain ones."""
-        import obstore
-        from obstore.store import S3Store
-
-        store = S3Store(
-            bucket,
-            endpoint=self.endpoint,
-            region=_REGION,
-            access_key_id=ACCESS_KEY,
-            secret_access_key=SECRET_KEY,
-            client_options={"allow_http": True},
-        )
-        with ThreadPoolExecutor(16) as pool:
-            for _ in pool.map(lambda key: obstore.put(store, key, key.encode(), use_multipart=False), keys):
-                pass
 
 
 def _identities() -> list[dict[str, Any]]:
