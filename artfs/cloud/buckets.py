@@ -92,6 +92,14 @@ class BucketClient(Protocol):
         """Remove the current object; nothing happens when it is not there."""
         ...
 
+    def refuses_damage(self, bucket: str, key: str) -> bool:
+        """Put under a new key what does not fit its checksum: True if the server refuses it, False if it is stored."""
+        ...
+
+    def keeps_versions(self, bucket: str) -> bool | None:
+        """True if what is deleted or replaced stays as an old version; None where the server does not tell who asks."""
+        ...
+
     def close(self) -> None:
         """Let go of connections; the next call would make new ones."""
         ...

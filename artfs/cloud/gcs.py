@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from typing_extensions import Buffer
 
-from artfs.cloud import gcs_writes
+from artfs.cloud import gcs_writes, traits
+from artfs.cloud.asking import ask
 from artfs.cloud.buckets import ObjectFacts, Piece, PreconditionFailed
 from artfs.cloud.failures import denied, no_object, unavailable
 from artfs.cloud.gcs_failures import WHERE_CREDENTIALS_ARE, explained
@@ -23,7 +24,7 @@ from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, 
 from artfs.cloud.process_session import ProcessSession
 from artfs.cloud.retry import DEFAULT_POLICY, WRITE_POLICY, RetryPolicy, TryAgain
 from artfs.cloud.upload_body import UploadBody
-from artfs.errors import AccessDenied, ArtfsError, NotFound
+from artfs.errors import AccessDenied, NotFound
 
 T = TypeVar("T")
 #: Below which nothing lies: asking for it tells whether there is a bucket.
@@ -83,11 +84,17 @@ class GcsClient:
         with contextlib.suppress(NotFound):
             self._ask(_uri(bucket, key), partial(gcs_writes.delete_object, bucket, key), verb="deleted")
 
+    def refuses_damage(self, bucket: str, key: str) -> bool:
+        return self._ask(_uri(bucket, key), partial(traits.gcs_refuses_damage, bucket, key), verb="stored")
+
+    def keeps_versions(self, bucket: str) -> bool | None:
+        return self._ask(f"gs://{bucket}", partial(traits.gcs_keeps_versions, bucket), verb="listed")
+
     def close(self) -> None:
         self._session.close()
 
     def _ask(self, uri: str, call: Callable[[GcsSession], T], *, verb: str = "read", body: UploadBody | None = None) -> T:
-        return self._session.use(lambda session: _asked(session, uri, lambda: call(session), verb=verb, body=body))
+        return self._session.use(lambda session: ask(session, explained, uri, lambda: call(session), verb=verb, body=body))
 
     def _iter_pages(self, uri: str, bucket: str, prefix: str, verb: str) -> Iterator[ObjectFacts]:
         token: str | None = ""
@@ -99,41 +106,16 @@ class GcsClient:
     def _read(session: GcsSession, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, Piece] | None:
         by_sdk = partial(_read_by_sdk, session, at, offset, length)
         if not expresses(at.key) or not is_usable():
-            return _asked(session, at.uri, by_sdk)
-        _asked(session, at.uri, session.check_credentials)
+            return ask(session, explained, at.uri, by_sdk)
+        ask(session, explained, at.uri, session.check_credentials)
         try:
             return read_range(session.store(at.bucket), at, offset, length)
         except (NotTrusted, Overloaded):
-            return _asked(session, at.uri, by_sdk)
+            return ask(session, explained, at.uri, by_sdk)
         except Elsewhere as failure:
             raise unavailable(at.uri, f"{session.endpoint} sends elsewhere") from failure
         except Refused as refusal:
             raise denied(at.uri, refusal.code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE) from refusal
-
-
-def _asked(
-    session: GcsSession,
-    uri: str,
-    call: Callable[[], T],
-    *,
-    verb: str = "read",
-    body: UploadBody | None = None,
-) -> T:
-    """What the call to the SDK returns, tried again as the policy says, its errors translated.
-
-    While bytes of `body` are on their way no time passes.
-    """
-
-    def attempt() -> T:
-        try:
-            return call()
-        except (ArtfsError, TryAgain):
-            raise
-        except Exception as error:
-            raise explained(error, uri, session, verb) from error
-
-    policy = session.write_policy if verb in {"stored", "deleted"} else session.policy
-    return policy.run(attempt, moving_s=None if body is None else lambda: body.moving_s)
 
 
 def _page(bucket: str, prefix: str, token: str, session: GcsSession) -> tuple[list[ObjectFacts], str | None]:

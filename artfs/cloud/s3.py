@@ -14,16 +14,17 @@ from typing import Any, TypeAlias, TypeVar
 
 from typing_extensions import Buffer
 
-from artfs.cloud import s3_writes
+from artfs.cloud import s3_writes, traits
+from artfs.cloud.asking import ask
 from artfs.cloud.buckets import ObjectFacts, Piece, PreconditionFailed
 from artfs.cloud.failures import denied, unavailable
 from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
 from artfs.cloud.process_session import ProcessSession
 from artfs.cloud.retry import DEFAULT_POLICY, WRITE_POLICY, RetryPolicy, TryAgain
-from artfs.cloud.s3_failures import WHERE_CREDENTIALS_ARE, explained
+from artfs.cloud.s3_failures import WHERE_CREDENTIALS_ARE, explained, status_of
 from artfs.cloud.s3_session import S3Session
 from artfs.cloud.upload_body import UploadBody
-from artfs.errors import AccessDenied, ArtfsError, NotFound
+from artfs.errors import AccessDenied, NotFound
 
 T = TypeVar("T")
 #: Where a page of a list begins, and its objects with the beginning of the next, None behind the last.
@@ -32,10 +33,6 @@ _Page: TypeAlias = tuple[list[ObjectFacts], _Token | None]
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 #: Answers to a listing of versions of those who have none, or show them to nobody.
 _NO_LIST_OF_VERSIONS = frozenset({400, 401, 403, 405, 501})
-
-
-class _NoVersions(Exception):
-    """The bucket does not list versions."""
 
 
 class S3Client:
@@ -96,18 +93,24 @@ class S3Client:
         with contextlib.suppress(NotFound):
             self._ask(_uri(bucket, key), lambda session: s3_writes.delete_object(session, bucket, key), verb="deleted")
 
+    def refuses_damage(self, bucket: str, key: str) -> bool:
+        return self._ask(_uri(bucket, key), partial(traits.s3_refuses_damage, bucket, key), verb="stored")
+
+    def keeps_versions(self, bucket: str) -> bool | None:
+        return self._ask(f"s3://{bucket}", partial(traits.s3_keeps_versions, bucket), verb="listed")
+
     def close(self) -> None:
         self._session.close()
 
     def _read(self, session: S3Session, at: ReadAt, offset: int, length: int) -> tuple[ObjectFacts, Piece] | None:
         if not expresses(at.key) or not _is_plain(at.bucket) or at.bucket in self._beyond_obstore or not is_usable():
             return _read_by_sdk(session, at, offset, length)
-        _asked(session, at.uri, session.check_credentials)
+        ask(session, explained, at.uri, session.check_credentials)
         try:
             try:
                 return read_range(session.store(at.bucket), at, offset, length)
             except Elsewhere:
-                if not _asked(session, at.uri, lambda: session.move(at.bucket)):
+                if not ask(session, explained, at.uri, lambda: session.move(at.bucket)):
                     raise
                 return read_range(session.store(at.bucket), at, offset, length)
         except Overloaded:
@@ -120,7 +123,7 @@ class S3Client:
             raise denied(at.uri, refusal.code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE) from refusal
 
     def _ask(self, uri: str, call: Callable[[S3Session], T], *, verb: str = "read", body: UploadBody | None = None) -> T:
-        return self._session.use(lambda session: _asked(session, uri, lambda: call(session), verb=verb, body=body))
+        return self._session.use(lambda session: ask(session, explained, uri, lambda: call(session), verb=verb, body=body))
 
     def _iter_pages(
         self, uri: str, read_page: Callable[[_Token, S3Session], _Page], token: _Token | None, verb: str = "read"
@@ -143,54 +146,32 @@ class S3Client:
     def _iter_listed(self, bucket: str, prefix: str) -> Iterator[ObjectFacts]:
         uri = _uri(bucket, prefix)
         if bucket not in self._plainly_listed:
-            try:
-                found, token = self._ask(uri, partial(_page_of_versions, bucket, prefix, {}))
-            except _NoVersions:
+            first = self._ask(uri, partial(_first_page_of_versions, bucket, prefix))
+            if first is None:
                 self._plainly_listed.add(bucket)
-            else:
-                # A bucket that keeps no versions is listed anew without them: SeaweedFS makes up other ETags in a list of versions.
-                if not found or any(facts.version_id for facts in found):
-                    yield from found
-                    yield from self._iter_pages(uri, partial(_page_of_versions, bucket, prefix), token)
-                    return
+            # A bucket that keeps no versions is listed anew without them: SeaweedFS makes up other ETags in a list of versions.
+            elif not first[0] or any(facts.version_id for facts in first[0]):
+                yield from first[0]
+                yield from self._iter_pages(uri, partial(_page_of_versions, bucket, prefix), first[1])
+                return
         yield from self._iter_pages(uri, partial(_page_of_objects, bucket, prefix), {})
 
 
-def _asked(
-    session: S3Session,
-    uri: str,
-    call: Callable[[], T],
-    *,
-    verb: str = "read",
-    body: UploadBody | None = None,
-) -> T:
-    """What the call to boto3 returns, tried again as the policy says, its errors translated.
+def _first_page_of_versions(bucket: str, prefix: str, session: S3Session) -> _Page | None:
+    """None where the bucket lists no versions."""
+    from botocore.exceptions import ClientError
 
-    While bytes of `body` are on their way no time passes.
-    """
-
-    def attempt() -> T:
-        try:
-            return call()
-        except (ArtfsError, TryAgain, _NoVersions):
-            raise
-        except Exception as error:
-            raise explained(error, uri, session, verb) from error
-
-    policy = session.write_policy if verb in {"stored", "deleted"} else session.policy
-    return policy.run(attempt, moving_s=None if body is None else lambda: body.moving_s)
+    try:
+        return _page_of_versions(bucket, prefix, {}, session)
+    except ClientError as error:
+        if status_of(error) in _NO_LIST_OF_VERSIONS:
+            return None
+        raise
 
 
 def _page_of_versions(bucket: str, prefix: str, token: _Token, session: S3Session) -> _Page:
     """A request's worth of current objects with their version ids, and where the next one begins."""
-    from botocore.exceptions import ClientError
-
-    try:
-        answer = session.client.list_object_versions(Bucket=bucket, Prefix=prefix, **token)
-    except ClientError as error:
-        if not token and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in _NO_LIST_OF_VERSIONS:
-            raise _NoVersions from error
-        raise
+    answer = session.client.list_object_versions(Bucket=bucket, Prefix=prefix, **token)
     found = [_facts_of_answer(listed["Key"], listed["Size"], listed) for listed in answer.get("Versions", ()) if listed["IsLatest"]]
     if not answer.get("IsTruncated"):
         return found, None
@@ -208,7 +189,7 @@ def _read_by_sdk(session: S3Session, at: ReadAt, offset: int, length: int) -> tu
     asked = {"Bucket": at.bucket, "Key": at.key, "Range": f"bytes={offset}-{offset + length - 1}"}
     asked |= {"VersionId": at.version_id} if at.version_id else {}
     asked |= {"IfMatch": at.if_match} if at.if_match else {}
-    return _asked(session, at.uri, lambda: _get_object(session, at, asked, offset, length))
+    return ask(session, explained, at.uri, lambda: _get_object(session, at, asked, offset, length))
 
 
 def _get_object(
@@ -219,7 +200,7 @@ def _get_object(
     try:
         answer = session.client.get_object(**asked)
     except ClientError as error:
-        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 416:
+        if status_of(error) == 416:
             return None
         raise
     with contextlib.closing(answer["Body"]) as body:

@@ -53,6 +53,12 @@ def explained(error: Exception, uri: str, session: S3Session, verb: str = "read"
     return unavailable(uri, f"{session.endpoint} did not answer as it should ({first_line(str(error))})", verb)
 
 
+def status_of(error: Exception) -> int:
+    """The status of the answer that a ClientError is about; 0 without one."""
+    status: int = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status
+
+
 def _is_endless_redirect(error: Exception) -> bool:
     """boto3 follows redirects without counting them, until the stack ends: in its own code, or in that which sends a request."""
     return isinstance(error, RecursionError) or isinstance(getattr(error, "kwargs", {}).get("error"), RecursionError)

@@ -1,7 +1,8 @@
-"""What an object store gives: latency, throughput at several depths, listing, and whether it keeps to conditions.
+"""What an object store gives: latency, throughput at several depths, listing, and whether it keeps to conditions and checksums.
 
-Measured through `ObjectStore` alone, so that it is what artfs gets, checksums and retries included. Everything is written below one
-prefix with a random name and deleted at the end, whatever the end is: a failure, Ctrl-C, or the last figure.
+Measured through `ObjectStore`, so that it is what artfs gets, checksums and retries included; only a store in a bucket is asked for
+more. Everything is written below one prefix with a random name and deleted at the end, whatever the end is: a failure, Ctrl-C, or
+the last figure.
 
 One caller; requests are made by threads that have all ended when a call returns.
 """
@@ -17,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from artfs.objectstore.bucket import BucketStore
 from artfs.objectstore.protocol import ObjectStore
 
 SMALL_SIZE = 4 << 10
@@ -62,13 +64,18 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class BenchFigures:
-    """`is_conditional`: a second put of a key left the first object as it was."""
+    """`is_conditional`: a second put of a key left the first object as it was. `refuses_damage`: what did not fit its checksum was
+    refused. `keeps_versions`: what is deleted stays as an old version. The last two are None for a store that is no bucket, and the
+    last one where the bucket does not tell.
+    """
 
     small_gets: Sequence[Latency]
     range_reads: Sequence[Throughput]
     puts: Sequence[Throughput]
     listed_per_s: float
     is_conditional: bool
+    refuses_damage: bool | None = None
+    keeps_versions: bool | None = None
 
 
 def bench_store(store: ObjectStore, size: BenchSize, on_step: Callable[[str], object] | None = None) -> BenchFigures:
@@ -100,6 +107,7 @@ class _Bench:
         listed = sum(1 for _ in self._store.iter_objects(f"{self._prefix}small/"))
         listed_per_s = listed / (time.perf_counter() - begin)
         is_conditional = self._measure_condition()
+        refuses_damage, keeps_versions = self._ask_bucket()
         puts = [self._measure_puts(count) for count in size.puts_in_flight]
         return BenchFigures(
             small_gets=latencies,
@@ -107,6 +115,8 @@ class _Bench:
             puts=puts,
             listed_per_s=listed_per_s,
             is_conditional=is_conditional,
+            refuses_damage=refuses_damage,
+            keeps_versions=keeps_versions,
         )
 
     def clean_up(self) -> None:
@@ -139,6 +149,12 @@ class _Bench:
         self._store.put(key, [b"first"])
         self._store.put(key, [b"later"])
         return self._store.get(key) == b"first"
+
+    def _ask_bucket(self) -> tuple[bool | None, bool | None]:
+        if not isinstance(self._store, BucketStore):
+            return None, None
+        self._on_step("put what does not fit its checksum")
+        return self._store.refuses_damage(f"{self._prefix}damaged"), self._store.keeps_versions()
 
     def _measure_puts(self, in_flight: int) -> Throughput:
         self._on_step(f"put 32 MiB, {in_flight} at once")

@@ -88,6 +88,17 @@ class BucketStore:
                 if is_key(key):  # what else lies below the prefix is none of ours
                     yield ObjectInfo(key, facts.size, facts.modified_ns / 10**9)
 
+    def refuses_damage(self, key: str) -> bool:
+        """Put what does not fit its checksum under a new key: False if it was stored, and is there now."""
+        at = self._prefix + check_key(key)
+        with self._explained(key):
+            return self._client.refuses_damage(self._bucket, at)
+
+    def keeps_versions(self) -> bool | None:
+        """True if what is deleted stays as an old version and takes room; None where the bucket does not tell."""
+        with self._explained(""):
+            return self._client.keeps_versions(self._bucket)
+
     @contextlib.contextmanager
     def _explained(self, key: str) -> Iterator[None]:
         """Raises what an ObjectStore raises for what a BucketClient does."""

@@ -27,6 +27,7 @@ def test_it_measures_and_leaves_nothing(artfs: Artfs, tmp_path: Path) -> None:
     assert [each["in_flight"] for each in form["reads"]] == [1, 8]
     assert [each["in_flight"] for each in form["writes"]] == [1, 4]
     assert all(each["bytes_per_s"] > 0 for each in form["reads"] + form["writes"])
+    assert (form["conditional_writes"], form["checked_writes"], form["keeps_versions"]) == (False, None, None)
     assert list(LocalStore(tmp_path / "objects").iter_objects()) == []
     (line,) = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `bench-store` |")]
     assert [key for key in (*form, *form["small_reads"][0], *form["reads"][0]) if f"`{key}`" not in line] == []

@@ -21,6 +21,7 @@ from tests.servers.fake_gcs import FakeGcs
 from tests.servers.haproxy import HaProxy
 from tests.servers.postgres import PostgresServer
 from tests.servers.seaweedfs import SeaweedFs
+from tests.servers.tcp_proxy import TcpProxy
 from tests.unit.repository.copying import assert_same, facts, noise
 
 PROGRAM = Path(sys.executable).with_name("artfs")
@@ -172,8 +173,30 @@ def test_a_copy_survives_a_bad_link_and_reads_its_source_in_few_large_requests(v
         assert_copied(versions, place)
 
 
+def test_a_copy_whose_network_goes_away_goes_on_by_itself_and_sends_only_what_is_missing(
+    versions: Places, s3_server: SeaweedFs
+) -> None:
+    proxy = TcpProxy.start(s3_server.port)
+    environ = {**versions.environ, **s3_server.environ_at(f"http://127.0.0.1:{proxy.port}")}
+    command = [str(PROGRAM), "--project", "bikes", "copy", "big", "@s3", "--json"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as process:
+        eventually(lambda: proxy.carried() > 18 * MIB, what="the copy of a version and a half")
+        proxy.cut()
+        with versions.open("s3") as there:
+            before = len(there.registry.versions.list(BIG))
+        proxy.heal()
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert before
+    # One pack at most was on its way, and one version at most had come to be while the network was cut.
+    assert 0 < proxy.carried() < 13 * MIB * (3 - before)
+    proxy.stop()
+    assert json.loads(output)["bytes_sent"] < 3 * 13 * MIB
+    assert_copied(versions, "s3")
+
+
 def test_a_bench_of_a_bucket_leaves_nothing_in_it(places: Places, s3_server: SeaweedFs) -> None:
     bucket = s3_server.create_bucket()
     form = places.json("bench-store", f"s3://{bucket}/some/prefix", "--quick")
-    assert form["conditional_writes"] is True
+    assert (form["conditional_writes"], form["checked_writes"], form["keeps_versions"]) == (True, True, False)
     assert s3_server.client().list_objects_v2(Bucket=bucket)["KeyCount"] == 0

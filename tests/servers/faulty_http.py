@@ -174,6 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.do_GET()
 
+    do_POST = do_PUT  # noqa: N815
+
     def _send_body(self, reply: Reply) -> None:
         body = reply.body[: reply.cut]
         if not reply.drip_s:

@@ -29,7 +29,8 @@ def command(
     """Measure what an object store gives, and say what that means.
 
     Latency of small reads, throughput of large reads and writes by the number of requests in flight, listing, and whether a second
-    write of a key is refused. Works below bench/ of the address, in objects of its own, which it deletes at the end.
+    write of a key is refused. Of a bucket also: whether bytes that were damaged on their way are refused, and whether it keeps old
+    versions. Works below bench/ of the address, in objects of its own, which it deletes at the end.
     """
     store = open_objects(url)
     with _steps() as on_step:
@@ -53,6 +54,33 @@ def _rows(figures: BenchFigures) -> Iterator[list[Cell]]:
         yield ["write twice", 1, "refused", "of two writers of one key the first wins: as it should be"]
     else:
         yield ["write twice", 1, "replaced", "a second write of a key replaces the first: nothing else may write below the address"]
+    if figures.refuses_damage is not None:  # a bucket
+        yield _row_of_damage(refused=figures.refuses_damage)
+        yield _row_of_versions(figures.keeps_versions)
+
+
+def _row_of_damage(*, refused: bool) -> list[Cell]:
+    if refused:
+        return ["write damaged", 1, "refused", "the server compares what comes with its checksum: as it should be"]
+    return [
+        "write damaged",
+        1,
+        "stored",
+        "the server does not look at checksums: TLS, or the signature, is what guards the way there",
+    ]
+
+
+def _row_of_versions(kept: bool | None) -> list[Cell]:
+    if kept is None:
+        return [
+            "old versions",
+            None,
+            "not told",
+            "if the bucket keeps them, what gc deletes takes room until a lifecycle rule ends it",
+        ]
+    if kept:
+        return ["old versions", None, "kept", "what gc deletes takes room until a lifecycle rule ends it: set one"]
+    return ["old versions", None, "none", "what gc deletes takes no room any more"]
 
 
 def _throughput_rows(what: str, measured: Sequence[Throughput], meaning: str) -> Iterator[list[Cell]]:
@@ -90,6 +118,8 @@ def _form(url: str, figures: BenchFigures) -> dict[str, Any]:
         "writes": [throughput(each) for each in figures.puts],
         "listed_per_s": round(figures.listed_per_s),
         "conditional_writes": figures.is_conditional,
+        "checked_writes": figures.refuses_damage,
+        "keeps_versions": figures.keeps_versions,
     }
 
 
