@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from artfs.config import Config
 from artfs.model.digest import digest_of
 from artfs.model.entry import pack_key
 from artfs.model.records import VersionRecord, VersionState
+from artfs.objectstore.metered import MeteredStore
+from artfs.objectstore.open import open_objects
+from artfs.objectstore.protocol import ObjectInfo
+from artfs.registry.open import open_registry
 from artfs.repository.gc import collect_garbage
+from artfs.repository.open import assemble_repository
 from artfs.repository.repository import Repository
 from artfs.repository.survey import Survey, take_survey
 from artfs.repository.verify import verify_repository
@@ -178,3 +185,34 @@ def test_a_contribution_that_is_given_up_while_verify_runs_is_no_problem(reposit
         collect_garbage(repository, grace_s=0, abandoned_s=0)
 
     assert verify_repository(repository, read_data=True, on_progress=give_up).problems == []
+
+
+class _StoreThatListsLate(MeteredStore):
+    """One whose lists lack what was put last."""
+
+    def iter_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        newest_first = sorted(super().iter_objects(prefix), key=lambda info: info.modified_s)
+        yield from sorted(newest_first[:-2], key=lambda info: info.key)
+
+
+def test_what_a_list_leaves_out_is_asked_for_by_name_before_it_is_called_missing(config: Config) -> None:
+    store = _StoreThatListsLate(open_objects(config.objects))
+    with assemble_repository(config, open_registry(config.registry), store) as repository:
+        commit(repository, BEFORE)
+        version = commit(repository, {**BEFORE, "more": b"more"}).version
+        before = store.counts()["size"]
+        assert verify_repository(repository, read_data=True).is_sound
+        assert store.counts()["size"] == before + 2
+        store.delete(pack_key(version.manifest.pack))
+        problems = verify_repository(repository).problems
+        assert [(problem.invariant, problem.versions) for problem in problems] == [("I1", (version.qualified_name,))]
+
+
+def test_what_compresses_well_takes_no_more_memory_than_anything_else(repository: Repository) -> None:
+    commit(repository, {f"{number}.bin": b"%d" % number + bytes(1 << 20) for number in range(60)})
+    tracemalloc.start()
+    try:
+        assert verify_repository(repository, read_data=True).is_sound
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
