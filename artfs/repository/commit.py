@@ -28,6 +28,7 @@ from artfs.model.entry import LEASE_ID_SIZE, ChunkRef, Entry, Kind, LeaseId, Pac
 from artfs.model.names import LATEST, ArtifactName, VersionName, normalise_path
 from artfs.model.records import CommitOutcome, VersionDraft, VersionRecord, VersionState
 from artfs.repository.leased_ingest import aborted_on_error, begin_ingest, leased
+from artfs.repository.places_of_now import with_places_of_now
 from artfs.repository.repository import Repository
 
 __all__ = [
@@ -91,7 +92,9 @@ def commit_edit(  # noqa: PLR0917  the parts of an edit, in the order one says t
         # What has not changed since the base may come with the places that it had when that was opened.
         here = [_keep_entry(entry, manifest.get(entry.path)) for entry in _checked(added)]
         kept = [_keep_entry(entry, latest.get(entry.path)) for entry in here]
-        written = edit_manifest(manifest, removed=removed, added=kept, put_chunk=ingest.put_chunk)
+        # And what was renamed has them still.
+        placed = with_places_of_now(repository, ingest, kept)
+        written = edit_manifest(manifest, removed=removed, added=placed, put_chunk=ingest.put_chunk)
         return _commit(repository, ingest, written, request)
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from artfs.config import Config
+from artfs.errors import Conflict
 from artfs.model.names import ArtifactName
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_edit
+from artfs.repository.gc import collect_garbage
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from artfs.vfs.reading import ContentReading
@@ -15,6 +19,8 @@ from artfs.vfs.version_nodes import VersionFile
 from artfs.vfs.views import Views
 from tests.fault.moving import move_and_collect
 from tests.fault.versions import ARTIFACT, BEFORE, assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, read_all, resolve
+
+OTHER = ArtifactName("tester", "default", "other")
 
 
 def test_entries_and_manifests_that_are_held_are_read_where_they_lie_now(repository: Repository, config: Config) -> None:
@@ -41,7 +47,7 @@ def test_file_of_a_deleted_version_is_read_from_an_equal_one(repository: Reposit
     with open_repository(config) as reading:
         entry = reading.manifest(version).get("a")
         assert entry is not None
-        other = commit(repository, {"b": data, "c": b"c"}, artifact=ArtifactName("tester", "default", "other")).version
+        other = commit(repository, {"b": data, "c": b"c"}, artifact=OTHER).version
         move_and_collect(repository, other)
         repository.registry.versions.delete(version.id, delete_aliases=True)
         move_and_collect(repository, repository.registry.versions.get(other.id))
@@ -84,3 +90,32 @@ def test_content_of_a_version_that_was_moved_is_that_version(repository: Reposit
     assert (again.created, again.version.id) == (False, base.id)
     assert read_all(repository, resolve(repository, "latest")) == BEFORE
     assert_gc_leaves_exactly_what_is_needed(repository)
+
+
+@pytest.mark.parametrize("size", [1000, 80 << 20], ids=["short", "long"])
+def test_entry_of_a_base_that_was_moved_is_committed_under_another_path(repository: Repository, size: int) -> None:
+    """What a rename in a staging directory does, begun before a repack and committed after it."""
+    data = os.urandom(size)
+    base = commit(repository, {"old": data, "other": b"other"}).version
+    entry = repository.manifest(base).get("old")
+    assert entry is not None
+    assert entry.content.is_indirect is (size > 1000)
+    move_and_collect(repository, base)
+    ingest = begin_ingest(repository, "tester")
+    edited = commit_edit(repository, ingest, base, ["old"], [entry.at("new")], CommitRequest(ARTIFACT, "dataset")).version
+    assert read_all(repository, edited) == {"new": data, "other": b"other"}
+    assert_sound(repository)
+    assert_gc_leaves_exactly_what_is_needed(repository)
+
+
+def test_entry_whose_content_is_nowhere_any_more_is_a_conflict(repository: Repository) -> None:
+    base = commit(repository, BEFORE).version
+    other = commit(repository, {"own": os.urandom(1000)}, artifact=OTHER).version
+    (entry,) = repository.manifest(other).iter_entries()
+    repository.registry.versions.delete(other.id, delete_aliases=True)
+    collect_garbage(repository, grace_s=0)
+    collect_garbage(repository, grace_s=0)
+    ingest = begin_ingest(repository, "tester")
+    with pytest.raises(Conflict, match="needs stored content that has just been collected"):
+        commit_edit(repository, ingest, base, [], [entry], CommitRequest(ARTIFACT, "dataset"))
+    assert resolve(repository, "latest").id == base.id
