@@ -6,27 +6,27 @@ as it is afterwards.
 
 from __future__ import annotations
 
-import tempfile
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
+from typing import TypeVar
 
 from artfs.client.draft import DraftContent
 from artfs.client.notices import notice
 from artfs.client.session import SESSION
+from artfs.client.taking_in_again import pass_on, take_in_again
 from artfs.config import Config
 from artfs.content.ingest import Ingest
-from artfs.errors import ContributionsDiffer, UserError
+from artfs.errors import ContributionsDiffer, LeaseLost, UserError
 from artfs.model.entry import Entry, Kind
 from artfs.model.names import LATEST
 from artfs.model.records import CommitOutcome, Direction, VersionRecord
 from artfs.repository.commit import CommitRequest, commit_entries
 from artfs.repository.contribute import contribute, finish_contributions
-from artfs.repository.repository import Repository
 
-#: Content up to so many bytes goes through memory on its way to another entity.
-_IN_MEMORY = 8 << 20
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 def commit_content(config: Config, content: DraftContent, request: CommitRequest) -> VersionRecord:
@@ -70,18 +70,26 @@ def contribute_content(
     config: Config, content: DraftContent, request: CommitRequest, distributed_id: str, *, overwrite: bool
 ) -> DraftContent:
     """Make `content` part of a version that is to be finished; returns it as it is stored now, to be committed again."""
-    with _owned(config, content) as (ingest, entries):
-        contribute(SESSION.repository(config), ingest, entries, request, distributed_id, overwrite=overwrite)
-    return DraftContent(entries, config, None)
+
+    def attempt(content: DraftContent) -> DraftContent:
+        with _owned(config, content) as (ingest, entries):
+            contribute(SESSION.repository(config), ingest, entries, request, distributed_id, overwrite=overwrite)
+        return DraftContent(entries, config, None)
+
+    return _again_if_lease_lost(content, attempt)
 
 
 def finish_content(
     config: Config, content: DraftContent, request: CommitRequest, distributed_id: str, *, overwrite: bool
 ) -> VersionRecord:
     """Make a version of `content` and all that was contributed. After ContributionsDiffer, `content` is as good as before."""
-    with _owned(config, content) as (ingest, entries):
-        repository = SESSION.repository(config)
-        outcome = finish_contributions(repository, ingest, entries, request, distributed_id, overwrite=overwrite)
+
+    def attempt(content: DraftContent) -> CommitOutcome:
+        with _owned(config, content) as (ingest, entries):
+            repository = SESSION.repository(config)
+            return finish_contributions(repository, ingest, entries, request, distributed_id, overwrite=overwrite)
+
+    outcome = _again_if_lease_lost(content, attempt)
     if not outcome.contributions:
         notice(
             f"{request.artifact.name}: nothing was contributed under the distributed_id {distributed_id!r}, or all of it is "
@@ -93,8 +101,11 @@ def finish_content(
 
 
 def _commit(config: Config, content: DraftContent, request: CommitRequest) -> CommitOutcome:
-    with _owned(config, content) as (ingest, entries):
-        return commit_entries(SESSION.repository(config), ingest, entries, request)
+    def attempt(content: DraftContent) -> CommitOutcome:
+        with _owned(config, content) as (ingest, entries):
+            return commit_entries(SESSION.repository(config), ingest, entries, request)
+
+    return _again_if_lease_lost(content, attempt)
 
 
 @contextmanager
@@ -112,39 +123,33 @@ def _owned(config: Config, content: DraftContent) -> Iterator[tuple[Ingest, Sequ
         if home is None or content.ingest is None:
             yield ingest, content.entries
         else:
-            yield ingest, _move(content.entries, SESSION.repository(home), content.ingest, ingest)
+            content.ingest.finish()
+            yield ingest, pass_on(content.entries, SESSION.repository(home), ingest)
     except ContributionsDiffer:
         ingest.abort()
         raise
-    except BaseException:
+    except BaseException as error:
         ingest.abort()
-        if content.ingest is not None:
+        if content.ingest is not None and not isinstance(error, LeaseLost):
             content.ingest.abort()
         raise
     if content.ingest is not None:
         content.ingest.abort()
 
 
-def _move(entries: Sequence[Entry], source: Repository, from_ingest: Ingest, to_ingest: Ingest) -> list[Entry]:
-    """Take in again, for another entity, what was taken in before it was known for whom: entities share no bytes."""
-    from_ingest.finish()
-    moved: list[Entry] = []
-    with tempfile.TemporaryDirectory(prefix="artfs-") as folder:
-        passage = Path(folder, "content")
-        for entry in entries:
-            if entry.kind is not Kind.FILE:
-                moved.append(entry)
-                continue
-            if entry.size <= _IN_MEMORY:
-                fresh = to_ingest.add_bytes(b"".join(source.reader.iter_bytes(entry)), entry.path)
-            else:
-                with passage.open("wb") as file:
-                    for data in source.reader.iter_bytes(entry):
-                        file.write(data)
-                fresh = to_ingest.add_file(passage, entry.path)
-                passage.unlink()
-            moved.append(replace(entry, content=fresh.content))
-    return moved
+def _again_if_lease_lost(content: DraftContent, attempt: Callable[[DraftContent], T]) -> T:
+    """`attempt(content)`, once more with content taken in again if its lease was lost (`repository.second_try`)."""
+    try:
+        return attempt(content)
+    except LeaseLost as error:
+        logger.info("doing it once more: %s", error)
+    fresh = take_in_again(content)
+    try:
+        return attempt(fresh)
+    except LeaseLost:
+        if fresh.ingest is not None:
+            fresh.ingest.abort()
+        raise
 
 
 def _tell_of_reuse(outcome: CommitOutcome, request: CommitRequest) -> None:

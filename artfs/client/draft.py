@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from typing_extensions import Buffer
@@ -31,11 +31,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class DraftContent:
-    """What a draft came to: its entries, and the ingest that holds their bytes (None if nothing was ever added)."""
+    """What a draft came to: its entries, and the ingest that holds their bytes (None if nothing was ever added).
+
+    `sources` are the local files that entries were taken from, by their paths; they may have changed since.
+    """
 
     entries: Sequence[Entry]
     config: Config | None
     ingest: Ingest | None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> Digest:
         """The digest of the version that this content is or would be."""
@@ -52,6 +56,7 @@ class Draft:
         self._reading = 0
         self._read = threading.Condition(self._lock)
         self._entries: dict[str, Entry] = {}
+        self._sources: dict[str, str] = {}
         #: How many entries lie below each directory.
         self._directories: Counter[str] = Counter()
         self._writing: set[str] = set()
@@ -70,7 +75,7 @@ class Draft:
     def add_file(self, source: Path, path: str, config: Config, *, overwrite: bool) -> Entry:
         self._check_place(path)
         with self._taking_in(config) as ingest:
-            return self._put_all([ingest.add_file(source, path)], overwrite=overwrite)[0]
+            return self._put_all([ingest.add_file(source, path)], overwrite=overwrite, sources={path: _absolute(source)})[0]
 
     def add_bytes(self, data: bytes, path: str, config: Config, mtime_ns: int) -> Entry:
         self._check_place(path)
@@ -93,7 +98,8 @@ class Draft:
         for path, _ in items:
             self._check_place(path)
         with self._taking_in(config) as ingest:
-            self._put_all([*ingest.add_files(items, on_progress), *directories], overwrite=False)
+            sources = {path: _absolute(source) for path, source in items}
+            self._put_all([*ingest.add_files(items, on_progress), *directories], overwrite=False, sources=sources)
 
     def add_references(self, references: Sequence[Entry]) -> list[Entry]:
         """Add references, whose bytes stay where they are: all of them, or none when one is refused."""
@@ -149,7 +155,7 @@ class Draft:
 
     def content(self) -> DraftContent:
         with self._lock:
-            return DraftContent(list(self._entries.values()), self._config, self._ingest)
+            return self._content()
 
     def hand_over(self) -> DraftContent:
         """The content, final from now on; whoever takes it ends the ingest.
@@ -160,9 +166,12 @@ class Draft:
             self._check_process()
             self._frozen = True
             self._read.wait_for(lambda: not self._reading)
-            content = DraftContent(list(self._entries.values()), self._config, self._ingest)
+            content = self._content()
             self._ingest = None
         return content
+
+    def _content(self) -> DraftContent:
+        return DraftContent(list(self._entries.values()), self._config, self._ingest, dict(self._sources))
 
     def take_back(self, content: DraftContent) -> None:
         """Undo `hand_over`: whoever took the content has done nothing with it."""
@@ -210,7 +219,14 @@ class Draft:
             if (entry := self._entries.get(parent)) and entry.kind is not Kind.DIRECTORY:
                 raise NameNotValid(f"{path!r} cannot be in the artifact {self.name!r}: {parent!r} is a file there")
 
-    def _put_all(self, entries: Sequence[Entry], *, overwrite: bool, instead_of: Sequence[str] = ()) -> list[Entry]:
+    def _put_all(
+        self,
+        entries: Sequence[Entry],
+        *,
+        overwrite: bool,
+        instead_of: Sequence[str] = (),
+        sources: Mapping[str, str] | None = None,
+    ) -> list[Entry]:
         with self._lock:
             self.check_open()
             taken = [path for path in instead_of if path in self._entries]
@@ -223,11 +239,13 @@ class Draft:
                 self._drop(path)
             added: list[str] = []
             try:
-                return [self._put(entry, added, overwrite=overwrite) for entry in entries]
+                put = [self._put(entry, added, overwrite=overwrite) for entry in entries]
             except UserError:
                 for path in added:
                     self._drop(path)
                 raise
+            self._sources.update(sources or {})
+            return put
 
     def _put(self, entry: Entry, added: list[str], *, overwrite: bool) -> Entry:
         old = self._entries.get(entry.path)
@@ -248,11 +266,17 @@ class Draft:
                 f"{'remove() it first' if entry.kind is Kind.REFERENCE else 'pass overwrite=True'}"
             )
         self._entries[entry.path] = entry
+        self._sources.pop(entry.path, None)
         return entry
 
     def _drop(self, path: str) -> None:
         del self._entries[path]
+        self._sources.pop(path, None)
         for parent in parent_paths(path):
             self._directories[parent] -= 1
             if not self._directories[parent]:
                 del self._directories[parent]
+
+
+def _absolute(source: Path) -> str:
+    return os.path.join(os.getcwd(), source)  # noqa: PTH109, PTH118 - a string takes a fraction of the memory of a Path

@@ -67,6 +67,7 @@ class Session:
     def begin_ingest(self, config: Config) -> Ingest:
         """Start to take in content for the entity of `config`."""
         ingest = begin_ingest(self.repository(config), config.entity)
+        ingest.is_read_again = True  # by `taking_in_again`
         with self._lock:
             self._ingests.add(ingest)
         return ingest

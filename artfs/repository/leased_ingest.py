@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from artfs.content.chunk_sink import PackIndex
 from artfs.content.ingest import Ingest
-from artfs.errors import ArtfsError, InternalError
+from artfs.errors import ArtfsError, InternalError, LeaseLost
 from artfs.model.entry import LeaseId, lease_prefix
 from artfs.repository.binding import ensure_bound
 from artfs.repository.leases import LeaseKeeper
@@ -26,7 +26,10 @@ logger = logging.getLogger(__name__)
 
 
 class LeasedIngest(Ingest):
-    """An ingest whose lease ends when it is aborted, or when nobody holds it any more."""
+    """An ingest whose lease ends when it is aborted, or when nobody holds it any more.
+
+    With `is_read_again`, a commit that finds the lease lost does not abort it: who began it reads what is stored, and then does.
+    """
 
     def __init__(self, repository: Repository, entity: str, lease: LeaseId, packs: PackIndex) -> None:
         super().__init__(
@@ -39,6 +42,7 @@ class LeasedIngest(Ingest):
         self._repository = repository
         self._process = os.getpid()
         self._keeps = False
+        self.is_read_again = False
         self._watch()
 
     def abort(self) -> None:
@@ -119,11 +123,13 @@ def aborted_on_error(ingest: Ingest, *, but_for: tuple[type[ArtfsError], ...] = 
         yield
     except but_for:
         raise
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, LeaseLost) and leased(ingest).is_read_again:
+            raise
         try:
             ingest.abort()
-        except ArtfsError as error:
-            logger.info("what the failed commit %s stored is left to gc: %s", ingest.lease.hex(), error)
+        except ArtfsError as other:
+            logger.info("what the failed commit %s stored is left to gc: %s", ingest.lease.hex(), other)
         raise
 
 

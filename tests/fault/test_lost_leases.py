@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO, TextIOWrapper
 
 import pytest
 
+from artfs.cli.commands.put import Finding, put_sources
+from artfs.cli.sources import Source
 from artfs.config import Config
 from artfs.errors import LeaseLost
 from artfs.model.entry import LeaseId
@@ -91,3 +94,11 @@ def test_gc_beside_a_commit_that_is_done_again_takes_only_the_lost_one(opened: R
     outcome = commit_folder(repository, dataset(BEFORE), CommitRequest(ARTIFACT, "dataset"))
     assert read_all(opened, outcome.version) == BEFORE
     assert_sound(opened)
+
+
+def test_stdin_is_taken_in_again_when_the_lease_was_lost(opened: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"said once")))
+    request, finding = CommitRequest(ARTIFACT, "dataset"), Finding(checksum=True, max_objects=1)
+    outcome = put_sources(losing(opened, 1), [Source("-", "said.txt")], request, finding)
+    assert read_all(opened, outcome.version) == {"said.txt": b"said once"}
+    assert_gc_leaves_exactly_what_is_needed(opened)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,6 +36,7 @@ from artfs.model.names import check_aliases, check_type, normalise_path
 from artfs.model.records import CommitOutcome
 from artfs.references.references import DEFAULT_MAX_OBJECTS
 from artfs.references.uri import has_secret
+from artfs.repository.binding import ensure_bound
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_entries
 from artfs.repository.commit_folder import commit_folder
 from artfs.repository.open import open_repository
@@ -114,7 +117,7 @@ def command(
     with open_repository(invocation.config) as repository:
         if run:
             ensure_run(repository, invocation.config, run)
-        outcome = _put(repository, wanted, _with_type(repository, request), Finding(not no_checksum, max_objects))
+        outcome = put_sources(repository, wanted, _with_type(repository, request), Finding(not no_checksum, max_objects))
     for source in wanted:
         if has_secret(source.uri):
             print_warning(secret_warning(source.uri))
@@ -123,23 +126,28 @@ def command(
     print_line(f"{name}:{outcome.version.label}")
 
 
-def _put(repository: Repository, sources: Sequence[Source], request: CommitRequest, finding: Finding) -> CommitOutcome:
+def put_sources(repository: Repository, sources: Sequence[Source], request: CommitRequest, finding: Finding) -> CommitOutcome:
+    """Make a version of the sources; once more if the lease was lost."""
     if len(sources) == 1 and sources[0].is_folder and sources[0].place is None:
         return commit_folder(repository, sources[0].path, request, partial(progress, "put"))
     # First those that may fail for reasons that are not here, and cost no reading.
     entries = [entry for source in sources if source.uri for entry in _find(repository, source, finding)]
 
-    def attempt() -> CommitOutcome:
-        ingest = begin_ingest(repository, request.artifact.entity)
-        try:
-            taken = [entry for source in sources if not source.uri for entry in _take_in(ingest, source)]
-        except BaseException:
-            ingest.abort()
-            raise
-        return commit_entries(repository, ingest, [*entries, *taken], request)
+    ensure_bound(repository)  # before anything is read from stdin
+    with ExitStack() as spools:
+        # What comes from stdin is spooled once, so that it can be taken in again.
+        local = [(source, spools.enter_context(readable(source))) for source in sources if not source.uri]
 
-    # What came from stdin cannot be had again.
-    return attempt() if any(source.is_stdin for source in sources) else again_if_lease_lost(attempt)
+        def attempt() -> CommitOutcome:
+            ingest = begin_ingest(repository, request.artifact.entity)
+            try:
+                taken = [entry for source, path in local for entry in _take_in(ingest, source, path)]
+            except BaseException:
+                ingest.abort()
+                raise
+            return commit_entries(repository, ingest, [*entries, *taken], request)
+
+        return again_if_lease_lost(attempt)
 
 
 def _find(repository: Repository, source: Source, finding: Finding) -> list[Entry]:
@@ -149,17 +157,16 @@ def _find(repository: Repository, source: Source, finding: Finding) -> list[Entr
         )
 
 
-def _take_in(ingest: Ingest, source: Source) -> list[Entry]:
-    with readable(source) as path:
-        if not source.is_folder:
-            return [ingest.add_file(path, source.place or normalise_path(path.name))]
-        prefix = f"{source.place}/" if source.place else ""
-        walk = walk_directory(path)
-        found = [file._replace(path=normalise_path(prefix + file.path)) for file in walk.found]
-        with progress("put", len(found)) as on_progress:
-            files = ingest.add_found(found, on_progress)
-        empty = walk.empty_directories if files or walk.empty_directories else ["."] * bool(prefix)
-        return [*files, *(directory_entry(normalise_path(prefix + directory)) for directory in empty)]
+def _take_in(ingest: Ingest, source: Source, path: Path) -> list[Entry]:
+    if not source.is_folder:
+        return [ingest.add_file(path, source.place or normalise_path(path.name))]
+    prefix = f"{source.place}/" if source.place else ""
+    walk = walk_directory(path)
+    found = [file._replace(path=normalise_path(prefix + file.path)) for file in walk.found]
+    with progress("put", len(found)) as on_progress:
+        files = ingest.add_found(found, on_progress)
+    empty = walk.empty_directories if files or walk.empty_directories else ["."] * bool(prefix)
+    return [*files, *(directory_entry(normalise_path(prefix + directory)) for directory in empty)]
 
 
 def _with_type(repository: Repository, request: CommitRequest) -> CommitRequest:
