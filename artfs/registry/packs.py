@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,6 +25,9 @@ from artfs.registry.version_rows import BATCH
 #: May be named by whoever commits now.
 _IS_USABLE = (packs.c.state == "committed") & packs.c.doomed_at.is_(None)
 
+#: Nothing needs it; it can be had back until gc claims it.
+_IS_DOOMED = (packs.c.state == "committed") & packs.c.doomed_at.is_not(None)
+
 # MATERIALIZED: without it, and without statistics, PostgreSQL reads all chunks of each pack instead of the few that are asked for.
 _FOUND = (
     select(chunks.c.digest, chunks.c.size, chunks.c.pack_id, chunks.c.offset, chunks.c.stored_size)
@@ -35,11 +38,11 @@ _FOUND = (
     .cte("found")
     .prefix_with("MATERIALIZED", dialect="postgresql")
 )
-_FIND_CHUNKS: Select[Any] = (
-    select(_FOUND.c.digest, _FOUND.c.size, packs.c.pack, _FOUND.c.offset, _FOUND.c.stored_size)
-    .join(packs, packs.c.id == _FOUND.c.pack_id)
-    .where(_IS_USABLE | ((packs.c.state == "pending") & (packs.c.lease == bindparam("lease"))))
+_LYING = select(_FOUND.c.digest, _FOUND.c.size, packs.c.pack, _FOUND.c.offset, _FOUND.c.stored_size).join(
+    packs, packs.c.id == _FOUND.c.pack_id
 )
+_FIND_CHUNKS: Select[Any] = _LYING.where(_IS_USABLE | ((packs.c.state == "pending") & (packs.c.lease == bindparam("lease"))))
+_FIND_DOOMED: Select[Any] = _LYING.where(_IS_DOOMED)
 
 
 class Packs:
@@ -77,16 +80,28 @@ class Packs:
         """
 
         def work(connection: Connection) -> dict[Digest, ChunkRef]:
-            found: dict[Digest, ChunkRef] = {}
-            for start in range(0, len(digests), BATCH):
-                given = {"entity": entity, "lease": lease, "digests": digests[start : start + BATCH]}
-                for row in connection.execute(_FIND_CHUNKS, given).all():
-                    ref = ChunkRef(*row)
-                    if ref.pack not in avoided:
-                        found[ref.digest] = ref
-            return found
+            return _find(connection, _FIND_CHUNKS, {"entity": entity, "lease": lease}, digests, avoided)
 
         return self._database.read(work) if digests else {}
+
+    def take_back(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
+        """Where those of the chunks lie that are in doomed packs of the entity only, which are not doomed any more afterwards.
+
+        For who would have to fetch the bytes from afar: for any other commit what is doomed is gone. Doomed again while the lease
+        lives, the packs stay for as long as it does (I4). Raises LeaseLost.
+        """
+
+        def work(connection: Connection) -> dict[Digest, ChunkRef]:
+            lock_active_lease(connection, lease, for_what="the copy")
+            wanted = sorted({ref.pack for ref in doomed.values()})
+            query = select(packs.c.id, packs.c.pack).where(packs.c.pack.in_(wanted), packs.c.state == "committed")
+            rows = connection.execute(query.order_by(packs.c.pack).with_for_update()).all()
+            connection.execute(update(packs).where(packs.c.id.in_([row.id for row in rows])).values(doomed_at=None))
+            there = {row.pack for row in rows}
+            return {digest: ref for digest, ref in doomed.items() if ref.pack in there}
+
+        doomed = self._database.read(lambda connection: _find(connection, _FIND_DOOMED, {"entity": entity}, digests))
+        return self._database.write(work) if doomed else {}
 
     def relocate(self, refs: Sequence[ChunkRef]) -> dict[Digest, ChunkRef]:
         """Where chunks lie now whose packs are gone from the object store, by the digests of those that are found.
@@ -199,6 +214,22 @@ class Packs:
     def _rows_after(self, low: int) -> list[Row[Any]]:
         query = select(packs).where(packs.c.id > low).order_by(packs.c.id).limit(BATCH)
         return self._database.read(lambda connection: list(connection.execute(query)))
+
+
+def _find(
+    connection: Connection,
+    query: Select[Any],
+    given: Mapping[str, object],
+    digests: Sequence[Digest],
+    avoided: Container[PackId] = (),
+) -> dict[Digest, ChunkRef]:
+    found: dict[Digest, ChunkRef] = {}
+    for start in range(0, len(digests), BATCH):
+        for row in connection.execute(query, {**given, "digests": digests[start : start + BATCH]}).all():
+            ref = ChunkRef(*row)
+            if ref.pack not in avoided:
+                found[ref.digest] = ref
+    return found
 
 
 def _lock_unneeded(connection: Connection, criterion: Any, *, limit: int | None = None) -> list[Row[Any]]:

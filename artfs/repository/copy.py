@@ -26,7 +26,7 @@ from artfs.model.records import AliasMoves, VersionImport, VersionRecord
 from artfs.repository.copy_chunks import REMOTE_THREADS, CopyTotals
 from artfs.repository.copy_lineage import LineageCopy, copy_lineage
 from artfs.repository.copy_plan import ArtifactPlan, plan_artifact
-from artfs.repository.copy_version import Common, VersionCopier
+from artfs.repository.copy_version import Common, DoomedToo, VersionCopier
 from artfs.repository.leased_ingest import LeasedIngest, begin_ingest
 from artfs.repository.repository import Repository
 
@@ -149,7 +149,8 @@ class _ArtifactCopier:
             return self._try_to_copy(version, None)
 
     def _try_to_copy(self, version: VersionRecord, common: Common | None) -> bool:
-        ingest = begin_ingest(self._destination, self._plan.target.entity)
+        packs = DoomedToo(self._destination.registry.packs)
+        ingest = begin_ingest(self._destination, self._plan.target.entity, packs)
         try:
             written = self._copier.copy(version, ingest, common)
             ingest.finish()

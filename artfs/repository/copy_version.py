@@ -9,7 +9,7 @@ One call runs in one thread; chunks are read by those of the executor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
 from artfs.content.chunk_map import ChunkMap
@@ -17,9 +17,10 @@ from artfs.content.manifest_writer import WrittenManifest
 from artfs.content.manifests import Manifest
 from artfs.content.pages import Page
 from artfs.model.digest import Digest
-from artfs.model.entry import Entry
+from artfs.model.entry import ChunkRef, Entry, LeaseId
 from artfs.model.manifest_root import PageRef
 from artfs.model.records import VersionRecord
+from artfs.registry.packs import Packs
 from artfs.repository.copy_chunks import ChunkCopier, CopyTotals
 from artfs.repository.leased_ingest import LeasedIngest
 from artfs.repository.repository import Repository
@@ -30,6 +31,23 @@ KEEP_EVERY = 256 << 20
 
 #: One version as the source and as the destination has it.
 Common = tuple[Manifest, Manifest]
+
+
+class DoomedToo:
+    """The packs of the destination, doomed ones among them (`chunk_sink.PackIndex`): what was sent once is not sent again.
+
+    An interrupted copy leaves packs that nothing needs, and a gc that comes before the next one has doomed them.
+    """
+
+    def __init__(self, packs: Packs) -> None:
+        self._packs = packs
+        self.add = packs.add
+        self.usable = packs.usable
+
+    def find_chunks(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> Mapping[Digest, ChunkRef]:
+        found = self._packs.find_chunks(entity, lease, digests)
+        missing = [digest for digest in digests if digest not in found]
+        return {**self._packs.take_back(entity, lease, missing), **found} if missing else found
 
 
 class VersionCopier:

@@ -93,7 +93,15 @@ def test_a_dry_run_says_what_would_be_copied_and_copies_nothing(places: Artfs, t
     assert [row[1] for row in outcome.rows if row[0] == "would be copied"] == ["tester/default/pets:v0", "tester/default/pets:v1"]
     form = places("copy", "pets", "@shared", "-n", "--json").json
     assert (form["dry_run"], form["bytes_sent"], form["artifacts"][0]["copied"]) == (True, None, ["v0", "v1"])
-    assert places(*at(tmp_path, "shared"), "ls").out == ""
+    assert not (tmp_path / "shared").exists()
+
+
+def test_a_dry_run_asks_a_destination_that_is_there(places: Artfs, tmp_path: Path) -> None:
+    places("copy", "pets", "@shared")
+    (tmp_path / "note.txt").write_text("another pet\n")
+    places("put", tmp_path / "note.txt", "pets")
+    (told,) = places("copy", "pets", "@shared", "-n", "--json").json["artifacts"]
+    assert (told["copied"], told["present"]) == (["v2"], ["v0", "v1"])
 
 
 def test_conflicts_of_one_artifact_do_not_stop_the_others(places: Artfs, tmp_path: Path) -> None:

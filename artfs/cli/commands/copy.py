@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +20,7 @@ from artfs.cli.progress import byte_progress
 from artfs.config import Config
 from artfs.model.names import format_version_label
 from artfs.model.records import AliasMoves, VersionRecord
+from artfs.registry.existing import has_registry
 from artfs.repository.copy import ArtifactCopy, CopyPlan, CopyReport, copy_planned, plan_copy
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
@@ -61,7 +64,7 @@ def command(
     """
     in_force = current(ctx).config
     one, other = parse_side(source), parse_side(destination)
-    with _opened(one, other, in_force) as (from_there, to_here):
+    with _opened(one, other, in_force, dry_run=dry_run) as (from_there, to_here):
         names = select_artifacts(one, other, in_force, from_there.registry.collections)
         plan = plan_copy(from_there, to_here, names)
         if len(names) == 1:
@@ -82,11 +85,15 @@ def command(
 
 
 @contextmanager
-def _opened(source: Side, destination: Side, in_force: Config) -> Iterator[tuple[Repository, Repository]]:
-    """Both repositories; they may be the same one, opened twice."""
+def _opened(source: Side, destination: Side, in_force: Config, *, dry_run: bool) -> Iterator[tuple[Repository, Repository]]:
+    """Both repositories; they may be the same one, opened twice. A dry run makes no registry: an empty one stands in."""
     one, other = source.config(in_force), destination.config(in_force)  # before either is opened: a place may not be there
-    with open_repository(one) as from_there, open_repository(other) as to_here:
-        yield from_there, to_here
+    with ExitStack() as opened:
+        from_there = opened.enter_context(open_repository(one))
+        if dry_run and not has_registry(other.registry):
+            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="artfs-"))
+            other = replace(other, registry=f"sqlite:///{folder}/registry.sqlite", objects="memory://")
+        yield from_there, opened.enter_context(open_repository(other))
 
 
 def _print(report: CopyReport, *, dry_run: bool) -> None:

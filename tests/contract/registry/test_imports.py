@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -148,6 +148,27 @@ def test_packs_that_are_kept_are_found_by_the_next_and_collected_when_nothing_co
     assert registry.packs.doom_unneeded() == 1
     with pytest.raises(LeaseLost):
         registry.imports.keep_packs(lease)
+
+
+def test_doomed_packs_are_taken_back_unless_they_are_being_deleted(registry: Registry, importer: Importer) -> None:
+    lease = importer.writer.open_lease()
+    kept, gone = importer.writer.add_pack(lease, b"kept"), importer.writer.add_pack(lease, b"gone", sequence=1)
+    registry.imports.keep_packs(lease)
+    registry.leases.end(lease)
+    both = [digest_of(b"kept"), digest_of(b"gone")]
+    other = importer.writer.open_lease()
+    assert registry.packs.take_back("team", other, both) == {}, "they are not doomed"
+    assert registry.packs.doom_unneeded() == 2
+    assert registry.packs.find_chunks("team", other, both) == {}
+    assert registry.packs.take_back("somebody", other, both) == {}
+    assert {ref.pack for ref in registry.packs.take_back("team", other, both[:1]).values()} == {kept}
+    assert {ref.pack for ref in registry.packs.find_chunks("team", other, both).values()} == {kept}
+    assert [pack.id for pack in registry.packs.claim_doomed(registry.now() + timedelta(days=1), 10)] == [gone]
+    assert registry.packs.take_back("team", other, both) == {}
+    assert registry.packs.doom_unneeded() == 1
+    registry.leases.end(other)
+    with pytest.raises(LeaseLost):
+        registry.packs.take_back("team", other, both)
 
 
 def test_aliases_stand_where_they_are_wanted(registry: Registry, importer: Importer) -> None:

@@ -16,12 +16,12 @@ from artfs.objectstore.open import open_objects
 from artfs.registry.open import open_registry
 from artfs.repository.commit import begin_ingest
 from artfs.repository.copy_chunks import CopyTotals
-from artfs.repository.copy_version import VersionCopier
+from artfs.repository.copy_version import DoomedToo, VersionCopier
 from artfs.repository.gc import collect_garbage
 from artfs.repository.open import assemble_repository, open_repository
 from artfs.repository.repository import Repository
 from tests.fault.crashing import Points, crashing_repository
-from tests.fault.versions import assert_sound, commit, expire_leases
+from tests.fault.versions import assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, expire_leases
 from tests.unit.repository.copying import DATASET, assert_same, copy_all, make_history, noise
 
 
@@ -70,6 +70,46 @@ def test_a_copy_that_fails_goes_on_where_it_was(config: Config, there: Config) -
             assert report.bytes_found > 60 << 20
             assert report.bytes_sent < 60 << 20
             assert_same(source, destination, [DATASET])
+
+
+def test_what_was_sent_is_found_by_the_next_copy_after_a_gc_in_between(config: Config, there: Config) -> None:
+    with open_repository(config) as source:
+        commit(source, {f"{number}.bin": noise(number, 40 << 20) for number in range(2)}, artifact=DATASET)
+        failing = _FailingStore(open_objects(there.objects), after=2)
+        with assemble_repository(there, open_registry(there.registry), failing) as destination, pytest.raises(StoreUnavailable):
+            copy_all(source, destination, [DATASET])
+        with open_repository(there) as destination:
+            assert collect_garbage(destination).doomed.packs == 2
+            report = copy_all(source, destination, [DATASET])
+            assert report.bytes_found > 60 << 20
+            assert report.bytes_sent < 20 << 20
+            assert_same(source, destination, [DATASET])
+            assert_gc_leaves_exactly_what_is_needed(destination)
+            assert_same(source, destination, [DATASET])
+
+
+def test_a_gc_beside_a_copy_takes_nothing_from_it(config: Config, there: Config) -> None:
+    """What was kept is needed by nothing yet: gc dooms it, and must not delete it while the copy goes on (I4)."""
+    with open_repository(config) as source, open_repository(there) as destination, open_repository(there) as gc:
+        version = commit(source, {f"{number}.bin": noise(number, 36 << 20) for number in range(3)}, artifact=DATASET).version
+        doomed = 0
+
+        def come_by() -> None:
+            nonlocal doomed
+            report = collect_garbage(gc, grace_s=0)
+            assert (report.deleted.packs, report.leftovers.packs) == (0, 0)
+            doomed += report.doomed.packs
+
+        with ThreadPoolExecutor(2) as executor:
+            copier = VersionCopier(source, executor, CopyTotals(), come_by, keep_every=8 << 20)
+            ingest = begin_ingest(destination, "tester", DoomedToo(destination.registry.packs))
+            copier.copy(version, ingest, None)
+            ingest.finish()
+            ingest.pause()
+        assert doomed
+        report = copy_all(source, destination, [DATASET])
+        assert report.bytes_sent < 1 << 20
+        assert_same(source, destination, [DATASET])
 
 
 def test_what_a_copy_has_kept_outlives_its_process(config: Config, there: Config) -> None:
