@@ -2,6 +2,8 @@
 
 proxy = TcpProxy.start(postgres.port)
 proxy.break_connections()               those under way are cut; new ones are taken as before
+proxy.cut()                             and new ones are refused, until `heal`
+proxy.carried()                         bytes that went to the server since the start, or since `heal`
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ global
     stats socket {folder}/command.sock level admin
 defaults
     mode tcp
+    option contstats
     timeout client 600s
     timeout server 600s
     timeout connect 5s
@@ -48,7 +51,23 @@ class TcpProxy:
 
     def break_connections(self) -> None:
         """Cut all connections that are open, in both directions."""
+        self._ask(b"shutdown sessions server pass/only\n")
+
+    def cut(self) -> None:
+        """Let nothing through any more. For the main thread (`program`)."""
+        self._program.kill()
+
+    def heal(self) -> None:
+        self._program.resume()
+
+    def carried(self) -> int:
+        """Bytes that came for the server, those of connections that are open too."""
+        table = self._ask(b"show stat -1 1 -1\n").splitlines()  # the frontend alone
+        names = table[0].removeprefix("# ").split(",")
+        return int(dict(zip(names, table[1].split(","), strict=True))["bin"])
+
+    def _ask(self, command: bytes) -> str:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self._program.folder / "command.sock"))
-            connection.sendall(b"shutdown sessions server pass/only\n")
-            connection.recv(4096)
+            connection.sendall(command)
+            return b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
