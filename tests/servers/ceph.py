@@ -72,8 +72,7 @@ class Ceph(S3Access):
     """A running server. Make one with `start`, end it with `stop`."""
 
     def __init__(self, program: Program, port: int) -> None:
-        super().__init__(f"http://127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY, _REGION)
-        self._program = program
+        super().__init__(program, f"http://127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY, _REGION)
 
     @classmethod
     def start(cls) -> Ceph:
@@ -92,9 +91,6 @@ class Ceph(S3Access):
             program.stop()
             raise
         return cls(program, port)
-
-    def stop(self) -> None:
-        self._program.stop()
 
 
 def why_no_ceph() -> str:

@@ -15,16 +15,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.servers.program import Program, free_ports, status_of
+from tests.servers.program import Program, Server, free_ports, status_of
 
 _PROJECT = "artfs-tests"
 
 
-class FakeGcs:
+class FakeGcs(Server):
     """A running server. Make one with `start`, end it with `stop`."""
 
     def __init__(self, program: Program, port: int) -> None:
-        self._program = program
+        super().__init__(program)
         self._names = (f"bucket-{number}" for number in itertools.count())
         self.port = port
         self.endpoint = f"http://127.0.0.1:{port}"
@@ -48,21 +48,6 @@ class FakeGcs:
             lambda: status_of(f"{server.endpoint}/storage/v1/b?project={_PROJECT}") == 200,
         )
         return server
-
-    def stop(self) -> None:
-        self._program.stop()
-
-    @property
-    def is_running(self) -> bool:
-        return self._program.is_running
-
-    def kill(self) -> None:
-        """End it as a crash does. Main thread."""
-        self._program.kill()
-
-    def resume(self) -> None:
-        """Start it again, on the same port; with its data where it is `in_files`. Main thread."""
-        self._program.resume()
 
     @property
     def environ(self) -> dict[str, str]:

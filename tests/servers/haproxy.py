@@ -15,7 +15,7 @@ import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.servers.program import Program, find_program, free_ports, listens
+from tests.servers.program import Program, Server, find_program, free_ports, listens
 
 _CONFIGURATION = """
 global
@@ -59,11 +59,11 @@ class Request(NamedTuple):
     token: str
 
 
-class HaProxy:
+class HaProxy(Server):
     """A running proxy. Make one with `start`, end it with `stop`."""
 
     def __init__(self, program: Program, port: int) -> None:
-        self._program = program
+        super().__init__(program)
         self.port = port
         self.endpoint = f"http://127.0.0.1:{port}"
 
@@ -82,9 +82,6 @@ class HaProxy:
         (program.folder / "haproxy.cfg").write_text(configuration)
         program.start([haproxy, "-db", "-q", "-f", "haproxy.cfg"], lambda: listens(port))
         return cls(program, port)
-
-    def stop(self) -> None:
-        self._program.stop()
 
     def requests(self, method: str = "") -> list[Request]:
         """The requests since `clear`, in the order in which they came; only those of a method where one is given."""

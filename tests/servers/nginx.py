@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from tests.servers.program import Program, find_program, free_ports, status_of
+from tests.servers.program import Program, Server, find_program, free_ports, status_of
 
 USER = "tester"
 PASSWORD = "let me in"
@@ -45,11 +45,11 @@ class Request(NamedTuple):
     connection: str
 
 
-class Nginx:
+class Nginx(Server):
     """A running server. Make one with `start`, end it with `stop`."""
 
     def __init__(self, program: Program, port: int) -> None:
-        self._program = program
+        super().__init__(program)
         self._marks = itertools.count()
         self._times = itertools.count(1_700_000_000)
         self._seen = 0
@@ -70,9 +70,6 @@ class Nginx:
             lambda: status_of(f"http://127.0.0.1:{port}/") in {403, 404},
         )
         return cls(program, port)
-
-    def stop(self) -> None:
-        self._program.stop()
 
     def put(self, path: str, data: bytes, *, modified_s: int | None = None) -> str:
         """Make or replace a file; its URL."""

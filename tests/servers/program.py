@@ -80,6 +80,28 @@ class Program:
             time.sleep(0.02)
 
 
+class Server:
+    """What runs as a `Program`: what a test may do to it."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def stop(self) -> None:
+        self._program.stop()
+
+    @property
+    def is_running(self) -> bool:
+        return self._program.is_running
+
+    def kill(self) -> None:
+        """End it as a crash does: what it has on disk is there after `resume`. Main thread."""
+        self._program.kill()
+
+    def resume(self) -> None:
+        """Start it again, on the same ports and with its data, and wait until it answers. Main thread."""
+        self._program.resume()
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that nobody listens on, all different."""
     with contextlib.ExitStack() as stack:

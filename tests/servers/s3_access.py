@@ -1,4 +1,4 @@
-"""How tests reach a server that speaks S3, whichever it is: its variables for others, and a client that may do everything.
+"""A server that speaks S3, whichever it is: the variables by which others find it, and a client that may do everything.
 
 Requests through a proxy in front of a server stay validly signed, as a signature covers the Host that the client wrote:
 `environ_at(proxy.endpoint)`. Any thread.
@@ -12,11 +12,14 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tests.servers.program import Program, Server
 
-class S3Access:
+
+class S3Access(Server):
     """An endpoint, the keys of a user who may do everything there, and a region."""
 
-    def __init__(self, endpoint: str, access_key: str, secret_key: str, region: str) -> None:
+    def __init__(self, program: Program, endpoint: str, access_key: str, secret_key: str, region: str) -> None:
+        super().__init__(program)
         self.endpoint = endpoint
         self._access_key = access_key
         self._secret_key = secret_key

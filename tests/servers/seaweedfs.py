@@ -29,8 +29,7 @@ class SeaweedFs(S3Access):
     """A running server. Make one with `start`, end it with `stop`."""
 
     def __init__(self, program: Program, host: str, port: int) -> None:
-        super().__init__(f"http://{host}:{port}", ACCESS_KEY, SECRET_KEY, _REGION)
-        self._program = program
+        super().__init__(program, f"http://{host}:{port}", ACCESS_KEY, SECRET_KEY, _REGION)
         self.port = port
 
     @classmethod
@@ -53,21 +52,6 @@ class SeaweedFs(S3Access):
         server = cls(program, host, s3)
         server.client().create_bucket(Bucket=PUBLIC_BUCKET)
         return server
-
-    def stop(self) -> None:
-        self._program.stop()
-
-    @property
-    def is_running(self) -> bool:
-        return self._program.is_running
-
-    def kill(self) -> None:
-        """End it as a crash does: whoever has had an answer finds the object after `resume`. Main thread."""
-        self._program.kill()
-
-    def resume(self) -> None:
-        """Start it again, on the same ports and with its data, and wait until objects can be put. Main thread."""
-        self._program.resume()
 
 
 def _identities() -> list[dict[str, Any]]:
