@@ -12,10 +12,11 @@ from artfs.errors import AccessDenied, ArtfsError, ConfigNotValid, NotFound, Not
 NOT_VALID_CREDENTIALS = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "ExpiredTokenException"}
 )
+CLOCKS_DISAGREE = "the clocks of this machine and of the server disagree; set this one"
 #: Refusals that other credentials would not change.
 _NO_MATTER_OF_RIGHTS = {
     "InvalidObjectState": "the object is archived; have it restored first",
-    "RequestTimeTooSkewed": "the clocks of this machine and of the server disagree; set this one",
+    "RequestTimeTooSkewed": CLOCKS_DISAGREE,
 }
 #: What was tried, and the right that it takes.
 _RIGHT = {"read": "read it", "stored": "write it", "deleted": "delete it", "listed": "list it"}

@@ -6,11 +6,24 @@ import re
 from typing import Any
 
 from artfs.cloud.buckets import PreconditionFailed
-from artfs.cloud.failures import denied, first_line, full, no_bucket, no_object, of_status, reason_of, unavailable, unreachable
+from artfs.cloud.failures import (
+    CLOCKS_DISAGREE,
+    denied,
+    first_line,
+    full,
+    no_bucket,
+    no_object,
+    of_status,
+    reason_of,
+    unavailable,
+    unreachable,
+)
 from artfs.cloud.gcs_session import GcsSession
 from artfs.cloud.retry import TryAgain
 from artfs.errors import AccessDenied, ArtfsError, UserError
 
+#: What Google says of a request for a token that was, or ends, at a time of which it thinks otherwise.
+_TIMES_IN_TOKEN = re.compile(r"Invalid JWT.*\biat\b", re.DOTALL)
 WHERE_CREDENTIALS_ARE = "GOOGLE_APPLICATION_CREDENTIALS, or by `gcloud auth application-default login`"
 
 
@@ -34,6 +47,8 @@ def explained(error: Exception, uri: str, session: GcsSession, verb: str = "read
     if isinstance(error, GoogleAuthError) and session.is_anonymous:
         # Google refuses the anonymous with 401, whereupon the SDK tries to renew credentials that are none.
         return denied(uri, "401", anonymous=True, where=WHERE_CREDENTIALS_ARE, verb=verb)
+    if isinstance(error, GoogleAuthError) and _TIMES_IN_TOKEN.search(str(error)):
+        return AccessDenied(f"{uri} cannot be {verb}: {CLOCKS_DISAGREE}")
     if isinstance(error, GoogleAuthError):
         return AccessDenied(f"{uri} cannot be {verb}: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
     if isinstance(error, ValueError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -116,6 +118,27 @@ def test_a_clock_that_is_wrong(verb: str, answering: FaultyHttp) -> None:
     answering.serve("/bucket/prefix/some/key", error_of_s3(403, "RequestTimeTooSkewed"))
     said = refusal(AccessDenied, partial(VERBS[verb], open_s3("bucket")))
     assert f"cannot be {verb}: the clocks of this machine and of the server disagree; set this one" in said
+
+
+def test_a_clock_that_is_wrong_for_google(faulty_http: FaultyHttp, set_environ: SetEnviron, tmp_path: Path) -> None:
+    """A key of a service account is exchanged for a token by a request that says when it was made."""
+    key = subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, text=True, check=True).stdout
+    account = {
+        "type": "service_account",
+        "client_email": "tester@example",
+        "private_key": key,
+        "token_uri": f"{faulty_http.url}/token",
+    }
+    (tmp_path / "key.json").write_text(json.dumps(account))
+    set_environ({"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "key.json")})
+    said = "Invalid JWT: Token must be a short-lived token (60 minutes). Check your iat and exp values in the JWT claim."
+    answer = json.dumps({"error": "invalid_grant", "error_description": said}).encode()
+    faulty_http.serve("/token", Reply(400, {"Content-Type": "application/json"}, answer))
+    for verb in ("stored", "read"):
+        told = refusal(AccessDenied, partial(VERBS[verb], BucketStore(GcsClient(IMPATIENT, IMPATIENT), "bucket", "prefix")))
+        assert told.startswith(
+            f"gs://bucket/prefix/some/key cannot be {verb}: the clocks of this machine and of the server disagree"
+        )
 
 
 @pytest.mark.parametrize("code", ["QuotaExceeded", "XMinioStorageFull"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -220,3 +222,29 @@ def test_after_closing_a_client_opens_again(place: Place) -> None:
     place.client.close()
     place.client.close()
     assert place.client.get(place.bucket, "key", 0, 10)[1] == DATA[:10]
+
+
+@pytest.mark.parametrize(
+    ("client", "missing", "told"),
+    [
+        *(
+            ("s3.S3Client", missing, "s3:// needs the packages boto3 and obstore: pip install 'artfs[s3]'")
+            for missing in ("boto3", "obstore")
+        ),
+        *(
+            ("gcs.GcsClient", missing, "gs:// needs the packages google-cloud-storage and obstore: pip install 'artfs[gcs]'")
+            for missing in ("google.cloud.storage", "obstore")
+        ),
+    ],
+)
+def test_without_its_packages_the_extra_is_named(client: str, missing: str, told: str) -> None:
+    module, name = client.split(".")
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        f"from artfs.cloud.{module} import {name}\n"
+        "from artfs.errors import NotInstalled\n"
+        f"try: {name}().head('bucket', 'key')\n"
+        "except NotInstalled as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{told}\n"

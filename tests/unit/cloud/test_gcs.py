@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -96,16 +94,3 @@ def test_a_list_asks_for_nothing_else_and_goes_on_page_by_page(gcs_place: Place,
     targets = [request.target for request in gcs_place.proxy.requests()]
     assert len(targets) <= 2
     assert all(target.startswith(f"/storage/v1/b/{gcs_place.bucket}/o?") for target in targets)
-
-
-@pytest.mark.parametrize("missing", ["google.cloud.storage", "obstore"])
-def test_without_its_packages_the_extra_is_named(missing: str) -> None:
-    script = (
-        f"import sys; sys.modules[{missing!r}] = None\n"
-        "from artfs.cloud.gcs import GcsClient\n"
-        "from artfs.errors import NotInstalled\n"
-        "try: GcsClient().head('bucket', 'key')\n"
-        "except NotInstalled as error: print(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "gs:// needs the packages google-cloud-storage and obstore: pip install 'artfs[gcs]'\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import stat
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -194,19 +193,6 @@ def test_settings_that_cannot_be_used_are_one_sentence(set_environ: SetEnviron, 
     with pytest.raises(ConfigNotValid, match="the AWS settings cannot be used") as caught:
         S3Client(IMPATIENT).head("bucket", "key")
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("missing", ["boto3", "obstore"])
-def test_without_its_packages_the_extra_is_named(missing: str) -> None:
-    script = (
-        f"import sys; sys.modules[{missing!r}] = None\n"
-        "from artfs.cloud.s3 import S3Client\n"
-        "from artfs.errors import NotInstalled\n"
-        "try: S3Client().head('bucket', 'key')\n"
-        "except NotInstalled as error: print(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "s3:// needs the packages boto3 and obstore: pip install 'artfs[s3]'\n"
 
 
 HEADERS = {"ETag": '"made-up"', "Last-Modified": "Wed, 21 Oct 2026 07:28:00 GMT"}
