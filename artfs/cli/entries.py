@@ -14,9 +14,9 @@ from artfs.model.records import VersionRecord
 
 
 class VersionTable(Protocol):
-    """What is asked of the registry."""
+    """What is asked of the registry, or of what is known of it."""
 
-    def resolve(self, name: VersionName) -> VersionRecord: ...
+    def version(self, name: VersionName) -> VersionRecord: ...
 
 
 #: As many symlinks as Linux follows in one path.
@@ -26,7 +26,7 @@ MAX_SYMLINKS = 40
 def resolve_place(versions: VersionTable, place: Place) -> VersionRecord:
     """The version of `place`; NotFound says how a path is written when one may have been meant."""
     try:
-        return versions.resolve(place.version)
+        return versions.version(place.version)
     except NotFound as error:
         if not place.alternative:
             raise

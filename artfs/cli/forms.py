@@ -52,13 +52,15 @@ def version_form(version: VersionRecord) -> dict[str, Any]:
     }
 
 
-def shown_version_form(version: VersionRecord, producers: Sequence[RunRecord], consumers: Sequence[RunRecord]) -> dict[str, Any]:
-    """A version with the runs around it: `producer` is the first that logged it."""
+def shown_version_form(
+    version: VersionRecord, producers: Sequence[RunRecord] | None, consumers: Sequence[RunRecord] | None
+) -> dict[str, Any]:
+    """A version with the runs around it: `producer` is the first that logged it. None: they are not known."""
     return {
         **version_form(version),
         "producer": run_form(producers[0]) if producers else None,
-        "producers": [run_form(run) for run in producers],
-        "consumers": [run_form(run) for run in consumers],
+        "producers": None if producers is None else [run_form(run) for run in producers],
+        "consumers": None if consumers is None else [run_form(run) for run in consumers],
     }
 
 

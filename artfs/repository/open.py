@@ -13,12 +13,15 @@ from artfs.content.paces import NEAR, far
 from artfs.content.reader import ContentReader
 from artfs.content.reference_reader import ReferenceReader
 from artfs.content.workers import Workers
+from artfs.model.secret_uris import shown_uri
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
 from artfs.objectstore.protocol import ObjectStore
 from artfs.references.open import open_references
 from artfs.references.references import References
 from artfs.registry.open import Registry, open_registry
+from artfs.repository.known_files import KnownFiles
+from artfs.repository.known_names import KnownNames
 from artfs.repository.leases import LeaseKeeper
 from artfs.repository.repository import Repository
 
@@ -29,7 +32,15 @@ _FETCH_THREADS = 16
 def open_repository(config: Config) -> Repository:
     """Open the registry and the object store that `config` names, creating what is not there yet."""
     _keep_private(config)
-    return assemble_repository(config, open_registry(config.registry), open_objects(config.objects))
+    known = _known_files(config)
+    # What was read before is read without the registry too; whoever needs it will say so.
+    registry = open_registry(config.registry, at_once=known is None or not known.are_there)
+    return assemble_repository(config, registry, open_objects(config.objects))
+
+
+def _known_files(config: Config) -> KnownFiles | None:
+    """Where names are remembered that come from another machine. One that is here can be asked whenever the files can be read."""
+    return None if config.registry.startswith("sqlite:") else KnownFiles(config.cache_dir / "known", shown_uri(config.registry))
 
 
 def _keep_private(config: Config) -> None:
@@ -67,5 +78,6 @@ def assemble_repository(
         references=references,
         reader=ContentReader(chunks, ReferenceReader(references, shared, config.cache_dir, reserve), paces),
         leases=LeaseKeeper(registry.leases),
+        names=KnownNames(registry, _known_files(config)),
         cache=cache,
     )

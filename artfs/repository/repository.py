@@ -22,6 +22,7 @@ from artfs.objectstore.metered import MeteredStore
 from artfs.references.references import References
 from artfs.registry.open import Registry
 from artfs.registry.versions import Versions
+from artfs.repository.known_names import KnownNames
 from artfs.repository.leases import LeaseKeeper
 
 
@@ -39,7 +40,11 @@ class _RootOf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repository:
-    """The stores together. `leases` keeps the commits of this process alive; `cache` is on disk, None where there is to be none."""
+    """The stores together.
+
+    `names` is the registry for those who only read; `leases` keeps the commits of this process alive; `cache` is on disk, None
+    where there is to be none.
+    """
 
     config: Config
     registry: Registry
@@ -49,6 +54,7 @@ class Repository:
     references: References
     reader: ContentReader
     leases: LeaseKeeper
+    names: KnownNames
     cache: DiskCache | None = None
     #: Set once it is known that registry and object store belong together (`binding`).
     bound: threading.Event = field(default_factory=threading.Event)
@@ -68,6 +74,7 @@ class Repository:
         self.reader.close()
         self.chunks.close()
         self.references.close()
+        self.names.close()
         self.leases.close()
         self.registry.close()
 

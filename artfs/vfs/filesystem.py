@@ -7,7 +7,6 @@ from typing import Any
 
 from artfs.repository.repository import Repository
 from artfs.vfs.artifact_nodes import ArtifactDirectory, ProjectDirectory
-from artfs.vfs.known_names import KnownNames
 from artfs.vfs.new_artifacts import NewArtifacts
 from artfs.vfs.node import Node
 from artfs.vfs.scene import Scene
@@ -40,7 +39,7 @@ def open_scene(
         staged=StagedTrees(StagingStore(config.staging_dir, repository), views),
         new_artifacts=NewArtifacts(config.staging_dir, target.entity, target.project),
         views=views,
-        names=KnownNames(repository.registry),
+        names=repository.names,
         read_only=read_only,
     )
     scene.status.gauges["registry"] = scene.names.state
@@ -48,11 +47,14 @@ def open_scene(
 
 
 def _open_root(scene: Scene, target: Target) -> Node:
-    registry = scene.repository.registry
     if target.version is not None:
-        version = registry.versions.resolve(target.version)
-        return PinnedVersion(scene, scene.views.show(version, target.version.selector, ""))
+        version = scene.names.version(target.version)
+        view = scene.views.show(version, target.version.selector, "")
+        view.manifest.is_directory("")  # who mounts what cannot be read shall hear it now
+        return PinnedVersion(scene, view)
     if target.artifact is not None:
-        collection = registry.collections.get(target.artifact)
+        collection = scene.names.collection(target.artifact)
+        if collection is None:
+            collection = scene.repository.registry.collections.get(target.artifact)  # which says what there is instead
         return ArtifactDirectory(scene, target.artifact, nanoseconds(collection.created_at))
     return ProjectDirectory(scene)

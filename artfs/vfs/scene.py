@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from artfs.errors import ReadOnly
 from artfs.model.names import ArtifactName
+from artfs.repository.known_names import KnownNames
 from artfs.repository.repository import Repository
 from artfs.vfs.information import InformationDirectory
 from artfs.vfs.journal import Journal
-from artfs.vfs.known_names import KnownNames
 from artfs.vfs.new_artifacts import NewArtifacts
 from artfs.vfs.problems import Problems
 from artfs.vfs.reading import ContentReading
@@ -69,6 +69,11 @@ class Scene:
 
     def say_moved(self, artifact: ArtifactName, names: Iterable[str]) -> None:
         """Names of an artifact mean something else now, or nothing any more."""
+        self.names.forget(artifact)
+        self.tell_moved(artifact, names)
+
+    def tell_moved(self, artifact: ArtifactName, names: Iterable[str]) -> None:
+        """The same of names that were asked for anew already."""
         names = list(names)
         for listener in self.moved_listeners:
             listener(artifact, names)

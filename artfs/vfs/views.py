@@ -44,15 +44,23 @@ def nanoseconds(moment: datetime) -> int:
 class View:
     """One version under one name. `where` is the path of its root below the mount point."""
 
-    __slots__ = ("__weakref__", "_views", "manifest", "mtime_ns", "serial", "version", "where")
+    __slots__ = ("__weakref__", "_manifest", "_views", "mtime_ns", "serial", "version", "where")
 
-    def __init__(self, views: Views, serial: int, version: VersionRecord, manifest: Manifest, where: str) -> None:
+    def __init__(self, views: Views, serial: int, version: VersionRecord, where: str) -> None:
         self._views = views
+        self._manifest: Manifest | None = None
         self.serial = serial
         self.version = version
-        self.manifest = manifest
         self.where = where
         self.mtime_ns = nanoseconds(version.created_at)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is in the version: read when it is first asked for, as an artifact's directory shows names of many."""
+        manifest = self._manifest
+        if manifest is None:
+            manifest = self._manifest = self._views.open_manifest(self.version)
+        return manifest
 
     def name_timeout_s(self) -> float:
         """How long the kernel may believe that the name means this version."""
@@ -76,15 +84,13 @@ class Views:
         key = (version.artifact, name)
         with self._lock:
             view = self._views.get(key)
-            if view is not None and view.version.id == version.id:
-                return view
-        manifest = self._repository.manifest(version)
-        with self._lock:
-            current = self._views.get(key)
-            if current is not None and current.version.id == version.id:
-                return current
-            view = self._views[key] = View(self, next(self._serials), version, manifest, where)
+            if view is None or view.version.id != version.id:
+                view = self._views[key] = View(self, next(self._serials), version, where)
             return view
+
+    def open_manifest(self, version: VersionRecord) -> Manifest:
+        """Two threads that do it at once get the same."""
+        return self._repository.manifest(version)
 
     def retire(self, artifact: ArtifactName, name: str) -> None:
         """The next `show` of that name makes a new view. Those who hold the old one keep it."""

@@ -38,7 +38,7 @@ def command(
             raise UserError(f"{target.version} is a version: name a file in it, for example {example}")
     with open_repository(invocation.config) as repository:
         for target in wanted:
-            version = resolve_place(repository.registry.versions, target)
+            version = resolve_place(repository.names, target)
             entry = find_file(repository.manifest(version), version, target.path)
             record_input(repository, invocation.config, run, version)
             for piece in repository.reader.iter_bytes(entry):

@@ -47,7 +47,7 @@ def command(
     invocation = current(ctx)
     wanted = invocation.place(target)
     with open_repository(invocation.config) as repository:
-        version = resolve_place(repository.registry.versions, wanted)
+        version = resolve_place(repository.names, wanted)
         entry = find_entry(repository.manifest(version), version, wanted.path) if wanted.path else None
         record_input(repository, invocation.config, run, version)
         if entry is not None and entry.kind is not Kind.DIRECTORY and destination is not None:

@@ -66,8 +66,8 @@ def command(
 
 def _list_artifacts(invocation: Invocation, repository: Repository, *, as_json: bool) -> None:
     entity, project = invocation.config.entity, invocation.config.project
-    collections = repository.registry.collections.list(entity, project)
-    newest = [repository.registry.versions.newest(collection.artifact) for collection in collections]
+    collections = repository.names.collections(entity, project)
+    newest = [repository.names.newest(collection.artifact) for collection in collections]
     if as_json:
         print_json([collection_form(*pair) for pair in zip(collections, newest, strict=True)])
         return
@@ -85,7 +85,7 @@ def _list_artifacts(invocation: Invocation, repository: Repository, *, as_json: 
 
 
 def _list_entries(repository: Repository, wanted: Place, form: Form, *, as_json: bool) -> None:
-    version = resolve_place(repository.registry.versions, wanted)
+    version = resolve_place(repository.names, wanted)
     entries = _entries(repository.manifest(version), version, wanted.path, recursive=form.full_path)
     if as_json:
         print_json([entry_form(entry) for entry in entries])

@@ -45,9 +45,8 @@ def command(
     invocation = current(ctx)
     name = invocation.version(version)
     with open_repository(invocation.config) as repository:
-        record = repository.registry.versions.resolve(name)
-        producers = repository.registry.lineage.producers(record.id)
-        consumers = repository.registry.lineage.consumers(record.id)
+        record = repository.names.version(name)
+        producers, consumers = repository.names.runs(record) or (None, None)
         references = _references(repository, record) if check or record.file_count <= _LOOKED_THROUGH else None
         problems = _check(repository, record) if check else []
     if as_json:
@@ -88,7 +87,9 @@ def _rows(
         yield ["reference", entry.path, shown_uri(reference.uri), size_of(entry), describe_pin(reference), *now]
 
 
-def _fields(version: VersionRecord, producers: list[RunRecord], consumers: list[RunRecord]) -> list[tuple[str, Cell | list[str]]]:
+def _fields(
+    version: VersionRecord, producers: list[RunRecord] | None, consumers: list[RunRecord] | None
+) -> list[tuple[str, Cell | list[str]]]:
     return [
         ("name", version.qualified_name),
         ("type", version.type),
@@ -99,9 +100,13 @@ def _fields(version: VersionRecord, producers: list[RunRecord], consumers: list[
         ("created", version.created_at),
         ("description", version.description),
         ("metadata", [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in sorted(version.metadata.items())]),
-        ("logged by", [_describe(run) for run in producers]),
-        ("used by", [_describe(run) for run in consumers]),
+        ("logged by", _describe_all(producers)),
+        ("used by", _describe_all(consumers)),
     ]
+
+
+def _describe_all(runs: list[RunRecord] | None) -> list[str]:
+    return ["not known while the registry is not reachable"] if runs is None else [_describe(run) for run in runs]
 
 
 def _describe(run: RunRecord) -> str:

@@ -39,7 +39,7 @@ def command(
     forms = []
     with open_repository(invocation.config) as repository:
         for place in [invocation.place(target) for target in targets]:
-            version = resolve_place(repository.registry.versions, place)
+            version = resolve_place(repository.names, place)
             with byte_progress(f"warm {version.name}") as on_progress:
                 warmed = warm_version(repository, version, place.path, on_progress)
             forms.append(
