@@ -115,10 +115,12 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
         raise InternalError(f"FUSE refused to mount {request.mountpoint}: {error}{said}") from error
     try:
         write_note(request.config.mounts_dir, info)
+        repository.names.follow(scene.tell_moved)
         trio.run(_main, request, operations, fuse_descriptors() - others, partial(_ready, info, on_ready, warming))
     finally:
         if warming is not None:
             warming.stop()
+        repository.names.close()
         operations.notifier.stop()
         operations.pusher.stop()
         pyfuse3.close(unmount=True)

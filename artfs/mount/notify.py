@@ -14,6 +14,7 @@ that the kernel has not locked for the request: the lookup of what leads to it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -81,7 +82,8 @@ class Notifier:
         if moves is not None:
             moves.append((artifact, list(names)))
         elif self._token is not None:
-            self._token.run_sync_soon(self._expect, artifact, list(names))
+            with contextlib.suppress(trio.RunFinishedError):  # unmounted in this moment
+                self._token.run_sync_soon(self._expect, artifact, list(names))
 
     def _expect(self, artifact: ArtifactName, names: list[str]) -> None:
         inode = self._inodes.find(("artifact", artifact))

@@ -32,6 +32,8 @@ class Relay:
         self._sockets: list[socket.socket] = [self._listener]
         self._threads: list[threading.Thread] = []
         self.fault = Fault.NONE
+        #: What clients have sent, but for signs of life of those who listen.
+        self.sent: list[bytes] = []
         self._start(self._accept)
 
     @property
@@ -68,6 +70,8 @@ class Relay:
     def _upwards(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
+                if b"SELECT 1\0" not in data:
+                    self.sent.append(data)
                 if self.fault is Fault.STALL:
                     continue
                 if b"COMMIT\0" in data:

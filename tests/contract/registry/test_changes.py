@@ -14,6 +14,7 @@ from artfs.registry.changes import Listening
 from artfs.registry.open import Registry, open_registry
 from tests.contract.registry.relay import Fault, relay_to
 from tests.contract.registry.test_contributions import contribute
+from tests.contract.registry.test_imports import Importer
 from tests.contract.registry.writer import BIKE, Writer
 from tests.servers.postgres import PostgresServer
 
@@ -67,6 +68,8 @@ def test_every_change_of_versions_and_aliases_is_heard(listening: Listening, hea
         lambda: registry.versions.edit_aliases(other.resolve("v0").id, add=["good"], remove=[]),
         lambda: registry.versions.update(other.resolve("v0").id, description="said later"),
         lambda: registry.versions.delete(other.resolve("v0").id, delete_aliases=True),
+        lambda: Importer(other).add(7, b"copied"),
+        lambda: registry.imports.place_aliases(BIKE, {"copied": 7}, among=[7]),
     ]
     for change in changes:
         change()
