@@ -29,9 +29,11 @@ Progress = Callable[[int, int], None]
 
 #: Bytes of one request, but for less than one chunk more.
 _READ_SIZE = 8 << 20
-#: Packs read at once. A disk is at its best with few; of a remote store each waits for a request most of the time.
+#: Packs read at once. A disk is at its best with few; of a remote store each waits for a request most of the time ...
 _LOCAL_READERS = 4
-_REMOTE_READERS = 12
+_REMOTE_READERS = 16
+#: ... and large ones are so many that no more than this is held.
+_UNDER_WAY = 80 << 20
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ def read_packs(survey: Survey, on_progress: Progress | None) -> dict[PackId, Pac
 
     readers = _REMOTE_READERS if objects.is_remote else _LOCAL_READERS
     with ThreadPoolExecutor(readers, thread_name_prefix="artfs-verify") as pool:
-        pipeline = Pipeline(pool, 2 * readers * _READ_SIZE)
+        pipeline = Pipeline(pool, _UNDER_WAY)
         try:
             for pack, size in sizes.items():
                 pipeline.submit(min(size, _READ_SIZE), partial(_read_pack, objects, pack, size), partial(finish, pack))
