@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from artfs.errors import StoreUnavailable
+from artfs.errors import AccessDenied
 from artfs.objectstore.bench import BenchSize, bench_store
 from artfs.objectstore.local import LocalStore
 from artfs.objectstore.memory import MemoryStore
@@ -46,24 +46,26 @@ def test_what_lies_beside_is_not_touched(tmp_path: Path) -> None:
     assert [info.key for info in store.iter_objects()] == ["bench/mine"]
 
 
-class _Unplugged:
-    """A store that answers so many reads of ranges and then no more."""
+class _Refusing:
+    """A store in a bucket that lets nobody do one thing."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, verb: str) -> None:
         self._inner = inner
-
-    def read_range(self, key: str, offset: int, length: int) -> bytes:
-        raise StoreUnavailable("the store was unplugged")
+        self._verb = verb
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+        return self._refuse if name == self._verb else getattr(self._inner, name)
+
+    def _refuse(self, *_: object) -> Any:
+        raise AccessDenied(f"{self._verb} is not allowed")
 
 
-def test_a_failure_leaves_nothing_either() -> None:
+@pytest.mark.parametrize("verb", ["read_range", "iter_objects"])
+def test_a_failure_leaves_nothing_either(verb: str) -> None:
     store = MeteredStore(MemoryStore())
-    with pytest.raises(StoreUnavailable, match="unplugged"):
-        bench_store(_Unplugged(store), TINY)
-    assert store.counts()["put"] > 8
+    with pytest.raises(AccessDenied, match=verb):
+        bench_store(_Refusing(store, verb), TINY)
+    assert store.counts()["put"] >= 8
     assert list(store.iter_objects()) == []
 
 
