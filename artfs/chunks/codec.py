@@ -29,6 +29,7 @@ from typing_extensions import Buffer
 from artfs.errors import IntegrityError, PackMissing
 from artfs.model.digest import digest_of
 from artfs.model.entry import ChunkRef, pack_key
+from artfs.objectstore.protocol import Piece
 
 LEVEL = 1
 #: A frame must save one sixteenth of the chunk: less is not worth decompressing it on each read.
@@ -72,7 +73,12 @@ def _sample_shrinks(view: memoryview) -> bool:
 
 def decode_chunk(stored: Buffer, ref: ChunkRef) -> bytes:
     """The plain bytes of the chunk `ref`, verified against its digest (I3). Never allocates more than `ref` says."""
-    plain = bytes(stored) if ref.stored_size == ref.size else _decompress(stored, ref)
+    return bytes(view_chunk(stored if isinstance(stored, bytes) else memoryview(stored), ref))
+
+
+def view_chunk(stored: Piece, ref: ChunkRef) -> Piece:
+    """The same, not copied: `stored` itself where the chunk is stored raw. Its memory must not change any more."""
+    plain = stored if ref.stored_size == ref.size else _decompress(stored, ref)
     if len(plain) != ref.size or digest_of(plain) != ref.digest:
         raise damaged(ref, "the bytes are not what the digest says")
     return plain

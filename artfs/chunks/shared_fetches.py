@@ -17,9 +17,12 @@ from typing import Any, TypeVar
 
 from artfs.chunks.memory_cache import MemoryCache
 from artfs.errors import TimedOut, TransientError
+from artfs.objectstore.protocol import Piece
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+#: What the keys of one kind are given: always bytes, or views too.
+P = TypeVar("P", bytes, Piece)
 
 #: More than any one request takes before it fails by itself, and less than the mount gives a read.
 PATIENCE_S = 50.0
@@ -31,7 +34,7 @@ class _Fetch:
     __slots__ = ("done", "error", "found")
 
     def __init__(self) -> None:
-        self.found: Mapping[Any, bytes] = {}
+        self.found: Mapping[Any, Piece] = {}
         self.error: TransientError | None = None
         self.done = threading.Event()
 
@@ -46,13 +49,13 @@ class SharedFetches:
         self._fetches: dict[Hashable, _Fetch] = {}
         self._lock = threading.Lock()
 
-    def get(self, wanted: Mapping[K, V], fetch: Callable[[dict[K, V]], Mapping[K, bytes]]) -> dict[K, bytes]:
+    def get(self, wanted: Mapping[K, V], fetch: Callable[[dict[K, V]], Mapping[K, P]]) -> dict[K, P]:
         """The bytes under the keys of `wanted`. What nobody has or is fetching is given to `fetch`, at most once a call.
 
         What `fetch` returns beyond what it was asked for goes into the memory too. It raises what `fetch` raises, also where that
         of another thread raised a TransientError: to ask again what has just not answered would make a queue of those who wait.
         """
-        found: dict[K, bytes] = {}
+        found: dict[K, Any] = {}
         while True:
             own, entered, others = self._divide(wanted, found)
             if entered is not None:
@@ -65,7 +68,7 @@ class SharedFetches:
                 if key in other.found:
                     found[key] = other.found[key]
 
-    def peek(self, key: Hashable) -> bytes | None:
+    def peek(self, key: Hashable) -> Piece | None:
         """The bytes under `key` if they are in memory."""
         with self._lock:
             return self._cache.get(key)
@@ -79,7 +82,7 @@ class SharedFetches:
         with self._lock:
             self._cache.release(size)
 
-    def _divide(self, wanted: Mapping[K, V], found: dict[K, bytes]) -> tuple[dict[K, V], _Fetch | None, dict[K, _Fetch]]:
+    def _divide(self, wanted: Mapping[K, V], found: dict[K, Any]) -> tuple[dict[K, V], _Fetch | None, dict[K, _Fetch]]:
         """Add to `found` what is in memory; of the rest, what is ours to fetch and entered now, and what others are fetching."""
         own: dict[K, V] = {}
         entered: _Fetch | None = None
@@ -101,9 +104,9 @@ class SharedFetches:
         return own, entered, others
 
     def _fetch_own(
-        self, own: dict[K, V], entered: _Fetch, fetch: Callable[[dict[K, V]], Mapping[K, bytes]], found: dict[K, bytes]
+        self, own: dict[K, V], entered: _Fetch, fetch: Callable[[dict[K, V]], Mapping[K, Piece]], found: dict[K, Any]
     ) -> None:
-        fetched: Mapping[K, bytes] = {}
+        fetched: Mapping[K, Piece] = {}
         try:
             fetched = fetch(own)
             found.update((key, fetched[key]) for key in own)

@@ -15,7 +15,7 @@ from artfs.chunks.pack_reads import PackReads, ReadThreads
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef
-from artfs.objectstore.protocol import ObjectStore
+from artfs.objectstore.protocol import ObjectStore, Piece
 
 #: Where chunks lie now whose packs are gone. Those of which nobody knows are left out.
 Relocate = Callable[[Sequence[ChunkRef]], Mapping[Digest, ChunkRef]]
@@ -46,11 +46,15 @@ class ChunkStore:
 
         IntegrityError tells pack, offset and digest of one that is damaged, PackMissing of one whose pack is nowhere.
         """
+        return [bytes(piece) for piece in self.read_pieces(refs)]
+
+    def read_pieces(self, refs: Sequence[ChunkRef]) -> list[Piece]:
+        """Like `read`, but not copied: a view may keep the memory of many chunks as long as somebody holds it."""
         found = self._shared.get({ref.digest: ref for ref in reversed(refs)}, self._fetch)
         return [_checked(found[ref.digest], ref) for ref in refs]
 
-    def read_once(self, refs: Sequence[ChunkRef]) -> list[bytes]:
-        """Like `read`, but past the memory: for copying what will not be read again soon."""
+    def read_once(self, refs: Sequence[ChunkRef]) -> list[Piece]:
+        """Like `read_pieces`, but past the memory: for copying what will not be read again soon."""
         found = self._fetch({ref.digest: ref for ref in refs})
         return [_checked(found[ref.digest], ref) for ref in refs]
 
@@ -59,9 +63,9 @@ class ChunkStore:
         read = self._packs.read({ref.digest: ref for ref in refs}.values())
         if read.missing:
             raise missing(read.missing[0])
-        return [_checked(read.found[ref.digest], ref) for ref in refs]
+        return [bytes(_checked(read.found[ref.digest], ref)) for ref in refs]
 
-    def peek(self, digest: Digest) -> bytes | None:
+    def peek(self, digest: Digest) -> Piece | None:
         """The plain bytes of a chunk if they are in memory."""
         return self._shared.peek(digest)
 
@@ -69,15 +73,15 @@ class ChunkStore:
         """Let go of threads; reading stays possible."""
         self._packs.close()
 
-    def _fetch(self, own: dict[Digest, ChunkRef]) -> dict[Digest, bytes]:
+    def _fetch(self, own: dict[Digest, ChunkRef]) -> dict[Digest, Piece]:
         cache = self._cache
         if cache is None:
             return self._read_packs(list(own.values()))
-        found = cache.get(list(own.values()))
+        found: dict[Digest, Piece] = {**cache.get(list(own.values()))}
         wanted = [ref for digest, ref in own.items() if digest not in found]
         return found | self._read_packs(wanted) if wanted else found
 
-    def _read_packs(self, refs: Sequence[ChunkRef]) -> dict[Digest, bytes]:
+    def _read_packs(self, refs: Sequence[ChunkRef]) -> dict[Digest, Piece]:
         keep = None if self._cache is None else self._cache.put
         found, lost = self._packs.read(refs, keep)
         if not lost:
@@ -91,7 +95,7 @@ class ChunkStore:
         return found | again.found
 
 
-def _checked(data: bytes, ref: ChunkRef) -> bytes:
+def _checked(data: Piece, ref: ChunkRef) -> Piece:
     # The same digest may be asked for with another size by a damaged manifest.
     if len(data) != ref.size:
         raise damaged(ref, f"{ref.size} bytes were expected, but the chunk of this digest has {len(data)}")

@@ -38,7 +38,11 @@ class ChunkSource(Protocol):
         """The verified bytes of the chunks, kept in memory for the next one who asks."""
         ...
 
-    def read_once(self, refs: Sequence[ChunkRef]) -> list[bytes]:
+    def read_pieces(self, refs: Sequence[ChunkRef]) -> list[Piece]:
+        """The same, not copied."""
+        ...
+
+    def read_once(self, refs: Sequence[ChunkRef]) -> list[Piece]:
         """The verified bytes of the chunks, past the memory."""
         ...
 
@@ -60,7 +64,7 @@ class ContentReader:
         self._paces = paces
         self._map = ChunkMap(chunks)
         self._prefetch = Prefetch(paces.within)
-        self._sequences = None if paces.across is None else FileSequences(chunks.read, self._map, paces.across)
+        self._sequences = None if paces.across is None else FileSequences(chunks.read_pieces, self._map, paces.across)
         self._copying = Workers(paces.copy_threads, "artfs-copy")
 
     def known_size(self, entry: Entry) -> int | None:
@@ -105,7 +109,7 @@ class ContentReader:
             yield from map(bytes, self._reference_reader(entry).iter_bytes(entry))  # bytes are themselves, views are copied
             return
         for chunks in self._iter_pieces(entry, size):
-            yield chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            yield bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
 
     def copy_to(self, entry: Entry, file: int | ByteSink, *, is_scratch: bool = False) -> None:
         """Write the whole file to a descriptor, or to a file open for writing bytes, where it stands.
@@ -148,22 +152,22 @@ class ContentReader:
             self._prefetch.note(entry.digest, offset, end - offset, entry.size, partial(self._bring, content))
 
     def _bring(self, content: Content, start: int, count: int) -> None:
-        self._chunks.read([located.ref for located in self._map.locate(content, start, count)])
+        self._chunks.read_pieces([located.ref for located in self._map.locate(content, start, count)])
 
     def _read_range(self, content: Content, offset: int, end: int) -> bytes:
         located = self._map.locate(content, offset, end - offset)
-        chunks = self._chunks.read([chunk.ref for chunk in located])
+        chunks = self._chunks.read_pieces([chunk.ref for chunk in located])
         if not located or located[-1].start + located[-1].ref.size < end:
             raise IntegrityError("its chunks end before the file does")
         if len(chunks) == 1:
-            return chunks[0][offset - located[0].start : end - located[0].start]
+            return bytes(chunks[0][offset - located[0].start : end - located[0].start])
         # Views, so that nothing is copied twice.
-        pieces: list[bytes | memoryview] = [*chunks]
+        pieces = [*chunks]
         pieces[0] = memoryview(chunks[0])[offset - located[0].start :]
         pieces[-1] = memoryview(chunks[-1])[: end - located[-1].start]
         return b"".join(pieces)
 
-    def _iter_pieces(self, entry: Entry, size: int) -> Iterator[list[bytes]]:
+    def _iter_pieces(self, entry: Entry, size: int) -> Iterator[list[Piece]]:
         content = _content_of(entry)
         groups = _group(self._map.iter_located(content, 0, entry.size), size)
         try:
@@ -175,8 +179,8 @@ class ContentReader:
         except IntegrityError as error:
             raise _of_entry(entry, error) from error
 
-    def _iter_ahead(self, groups: Iterator[list[ChunkRef]]) -> Iterator[list[bytes]]:
-        waiting: deque[Future[list[bytes]]] = deque()
+    def _iter_ahead(self, groups: Iterator[list[ChunkRef]]) -> Iterator[list[Piece]]:
+        waiting: deque[Future[list[Piece]]] = deque()
         try:
             for refs in groups:
                 waiting.append(self._copying.submit(partial(self._chunks.read_once, refs)))

@@ -18,7 +18,7 @@ from typing_extensions import Buffer
 from artfs.cloud.buckets import BucketClient
 from artfs.errors import ConfigNotValid, IntegrityError, NotFound, StoreUnavailable, TransientError
 from artfs.objectstore.key import check_key, is_key
-from artfs.objectstore.protocol import ObjectInfo
+from artfs.objectstore.protocol import ObjectInfo, Piece
 
 #: More than any object has: a whole one is asked for as its beginning.
 _ALL = 1 << 40
@@ -56,13 +56,13 @@ class BucketStore:
         with self._explained(key):
             return bytes(self._client.get(self._bucket, at, 0, _ALL)[1])
 
-    def read_range(self, key: str, offset: int, length: int) -> bytes:
+    def read_range(self, key: str, offset: int, length: int) -> Piece:
         at = self._prefix + check_key(key)
         with self._explained(key):
             facts, found = self._client.get(self._bucket, at, offset, length)
         if len(found) != length:
             raise IntegrityError(f"object {key} ends after {facts.size} bytes: {length} bytes at {offset} were expected")
-        return bytes(found)
+        return found
 
     def size(self, key: str) -> int:
         at = self._prefix + check_key(key)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from typing_extensions import Buffer
 
-from artfs.objectstore.protocol import ObjectInfo, ObjectStore
+from artfs.objectstore.protocol import ObjectInfo, ObjectStore, Piece
 
 COUNTED = ("put", "get", "read_range", "size", "has", "delete", "iter_objects", "bytes_read", "bytes_written")
 
@@ -44,7 +44,7 @@ class MeteredStore:
         self._count("bytes_read", len(found))
         return found
 
-    def read_range(self, key: str, offset: int, length: int) -> bytes:
+    def read_range(self, key: str, offset: int, length: int) -> Piece:
         self._count("read_range")
         found = self._inner.read_range(key, offset, length)
         self._count("bytes_read", length)

@@ -8,6 +8,10 @@ from typing import Protocol
 
 from typing_extensions import Buffer
 
+from artfs.cloud.buckets import Piece
+
+__all__ = ["ObjectInfo", "ObjectStore", "Piece"]
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
@@ -48,8 +52,8 @@ class ObjectStore(Protocol):
         """All bytes of the object."""
         ...
 
-    def read_range(self, key: str, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes from `offset` on; IntegrityError when the object ends before."""
+    def read_range(self, key: str, offset: int, length: int) -> Piece:
+        """Exactly `length` bytes from `offset` on, in memory of their own; IntegrityError when the object ends before."""
         ...
 
     def size(self, key: str) -> int:

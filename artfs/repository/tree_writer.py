@@ -100,7 +100,7 @@ class TreeWriter:
                     self._put(entry, directory, contents.get(entry.path))
         return len(batch), sum(entry.size for entry in batch)
 
-    def _put(self, entry: Entry, directory: int, data: Sequence[bytes] | None) -> None:
+    def _put(self, entry: Entry, directory: int, data: Sequence[Piece] | None) -> None:
         """Put one entry in place; `data` is its content where that has been read already."""
         if entry.kind is Kind.SYMLINK:
             put_in_place(entry.name, directory, partial(_make_symlink, entry, directory))
@@ -214,7 +214,7 @@ class _Batch(list[Entry]):
         return taken
 
 
-def _read_small(repository: Repository, entries: Iterable[Entry]) -> dict[str, list[bytes]]:
+def _read_small(repository: Repository, entries: Iterable[Entry]) -> dict[str, list[Piece]]:
     """The chunks of the files among `entries` that are not large, by path, in as few reads of the store as possible."""
     small = [entry for entry in entries if entry.kind is Kind.FILE and not entry.content.is_indirect and entry.size <= _TASK_SIZE]
     try:
@@ -224,7 +224,7 @@ def _read_small(repository: Repository, entries: Iterable[Entry]) -> dict[str, l
     return {entry.path: [next(chunks) for _ in entry.content.refs] for entry in small}
 
 
-def _write_all(data: Sequence[bytes], file: BinaryIO) -> None:
+def _write_all(data: Sequence[Piece], file: BinaryIO) -> None:
     file.writelines(data)
 
 

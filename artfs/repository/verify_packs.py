@@ -21,7 +21,7 @@ from artfs.chunks.pack import decode_chunk_table
 from artfs.content.pipeline import Pipeline
 from artfs.errors import IntegrityError, NotFound
 from artfs.model.entry import ChunkRef, PackId, pack_key
-from artfs.objectstore.protocol import ObjectStore
+from artfs.objectstore.protocol import ObjectStore, Piece
 from artfs.repository.survey import Survey
 
 #: Called with the bytes done and the bytes to do.
@@ -84,7 +84,7 @@ def _read_pack(objects: ObjectStore, pack: PackId, size: int) -> PackResult:
     result = PackResult()
     start = max(0, size - _READ_SIZE)
     try:
-        end = objects.read_range(pack_key(pack), start, size - start) if size else b""
+        end = bytes(objects.read_range(pack_key(pack), start, size - start)) if size else b""
         table = decode_chunk_table(pack, end, size)
     except (IntegrityError, NotFound) as error:
         result.table_error = str(error)
@@ -127,7 +127,7 @@ def _read(objects: ObjectStore, refs: list[ChunkRef]) -> list[ChunkRef]:
     return _bad_ones(refs, start, stored)
 
 
-def _bad_ones(refs: Sequence[ChunkRef], start: int, stored: bytes) -> list[ChunkRef]:
+def _bad_ones(refs: Sequence[ChunkRef], start: int, stored: Piece) -> list[ChunkRef]:
     """Those that are not whole in `stored`, which begins at `start`. What is decoded is let go at once."""
     bad: list[ChunkRef] = []
     view = memoryview(stored)

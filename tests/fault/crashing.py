@@ -14,7 +14,7 @@ from typing_extensions import Buffer
 
 from artfs.config import Config
 from artfs.objectstore.open import open_objects
-from artfs.objectstore.protocol import ObjectInfo, ObjectStore
+from artfs.objectstore.protocol import ObjectInfo, ObjectStore, Piece
 from artfs.registry.open import Registry, open_registry
 from artfs.repository.open import assemble_repository
 from artfs.repository.repository import Repository
@@ -80,7 +80,7 @@ class CrashingStore:
     def get(self, key: str) -> bytes:
         return self._inner.get(key)
 
-    def read_range(self, key: str, offset: int, length: int) -> bytes:
+    def read_range(self, key: str, offset: int, length: int) -> Piece:
         return self._inner.read_range(key, offset, length)
 
     def size(self, key: str) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from artfs.config import load_config
 from artfs.mount.daemon import MountRequest, serve, set_up_log
 from artfs.objectstore.open import open_objects
-from artfs.objectstore.protocol import ObjectStore
+from artfs.objectstore.protocol import ObjectStore, Piece
 from artfs.registry.open import open_registry
 from artfs.repository.open import assemble_repository
 
@@ -27,7 +27,7 @@ class ObeyingStore:
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
-    def read_range(self, key: str, offset: int, length: int) -> bytes:
+    def read_range(self, key: str, offset: int, length: int) -> Piece:
         while self._orders.read_text() == "block":
             time.sleep(0.01)
         if self._orders.read_text() == "break":

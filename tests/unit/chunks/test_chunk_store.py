@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from artfs.chunks.memory_cache import MemoryCache
+from artfs.chunks.pack_reads import MAX_RUN
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.errors import IntegrityError, StoreUnavailable
@@ -66,7 +67,7 @@ def test_one_request_has_a_bound() -> None:
     chunks = [random.Random(i).randbytes(1 << 20) for i in range(20)]
     refs = write_chunks(objects, chunks)
     assert ChunkStore(objects, SharedFetches(0)).read_uncached(refs) == chunks
-    assert max(length for _, _, length in objects.reads) <= 8 << 20
+    assert max(length for _, _, length in objects.reads) <= MAX_RUN
 
 
 def test_what_is_in_memory_is_not_asked_for_again() -> None:
@@ -113,6 +114,31 @@ def test_a_cache_never_holds_more_than_its_limit() -> None:
         cache.put(Digest(bytes([i]) * 32), data)
         held = [cache.get(Digest(bytes([j]) * 32)) for j in range(i + 1)]
         assert sum(len(chunk) for chunk in held if chunk is not None) <= 100
+
+
+def test_a_view_keeps_all_of_its_buffer_and_counts_for_it() -> None:
+    cache = MemoryCache(1000)
+    first, second, large = (memoryview(bytes([i]) * size) for i, size in enumerate((200, 200, 900)))
+    for number, view in enumerate((first[:10], first[10:20], second[:100])):
+        cache.put(number, view)
+    cache.reserve(600)
+    assert cache.get(0) == first[:10]
+    cache.reserve(100)
+    assert [cache.get(number) for number in range(3)] == [first[:10], first[10:20], None]
+    cache.release(700)
+    cache.put(3, large[:50])
+    assert isinstance(cache.get(3), bytes)
+    assert cache.get(0) is not None
+
+
+def test_chunks_of_one_request_are_views_of_what_it_has_brought() -> None:
+    objects = GatedStore()
+    chunks = ChunkStore(objects, SharedFetches(8 << 20))
+    pieces = chunks.read_pieces(write_chunks(objects, NOISE))
+    assert pieces == NOISE
+    assert len({id(piece.obj) for piece in pieces if isinstance(piece, memoryview)}) == 1
+    texts = chunks.read_pieces(write_chunks(objects, [*TEXT, NOISE[0]]))
+    assert all(isinstance(piece, bytes) for piece in texts[:-1])
 
 
 def test_many_readers_of_one_chunk_fetch_it_once() -> None:
