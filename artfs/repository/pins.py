@@ -1,21 +1,26 @@
 """Versions that are pinned: all their chunks are on this machine, and stay whatever the cache evicts.
 
-A pin is known by the version's name and the registry that it is in, as the cache is shared by all repositories of a user. Functions
-may be called from any thread; the cache lets one process pin at a time.
+A pin is known by the version's name and the registry that it is in, as the cache is shared by all repositories of a user. A repack
+that moves a pinned version leaves its content as it is, and writes its manifest anew: without the object store the version cannot
+be read then until the pin has followed (`follow_moves`).
+
+Functions may be called from any thread; the cache lets one process pin at a time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from artfs.chunks.disk_cache.cache import DiskCache
+from artfs.chunks.disk_cache.pin_list import PinList
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
-from artfs.errors import UserError
+from artfs.errors import IntegrityError, NotFound, UserError
 from artfs.model.entry import ChunkRef
+from artfs.model.names import parse_version_name
 from artfs.model.records import VersionRecord
 from artfs.repository.repository import Repository
 from artfs.repository.version_chunks import iter_content_chunks, iter_manifest_chunks
@@ -30,13 +35,17 @@ _LABEL = re.compile(r"(.+) in (\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A pinned version: its name, the registry it is in, the bytes of its chunks, and how many of them damage has taken."""
+    """A pinned version: its name, the registry it is in, the bytes of its chunks, and how many of them damage has taken.
+
+    `is_moved` says that its manifest is another by now; None where nobody has asked the registry.
+    """
 
     version: str
     registry: str
     size: int
     chunks: int
     missing: int
+    is_moved: bool | None = None
 
 
 def pin_version(repository: Repository, cache: DiskCache, version: VersionRecord, on_progress: Progress | None = None) -> int:
@@ -48,18 +57,28 @@ def pin_version(repository: Repository, cache: DiskCache, version: VersionRecord
         raise UserError(
             f"{version.qualified_name} need not be pinned: its object store {repository.config.objects} is on this machine"
         )
-    manifest = repository.manifest(version)
-    walk = chain(iter_manifest_chunks(manifest), iter_content_chunks(manifest, repository.chunks))
-    refs = list({ref.digest: ref for ref in walk}.values())
-    total, done = sum(ref.stored_size for ref in refs), 0
-    with cache.pinning(pin_label(repository, version.qualified_name), refs) as pinning:
-        chunks = ChunkStore(repository.objects, SharedFetches(0), pinning, repository.registry.packs.relocate)
-        for group in _groups(refs):
-            chunks.read_once(group)
-            done += sum(ref.stored_size for ref in group)
-            if on_progress is not None:
-                on_progress(done, total)
-    return total
+    refs = _refs_of(repository, version)
+    return _pin(repository, cache, version, refs, refs, on_progress)
+
+
+def follow_moves(repository: Repository, cache: DiskCache) -> list[str]:
+    """Pin again what repacks have written anew of the pinned versions of this repository; the names of those that were moved.
+
+    Content stays where it is in the cache. Raises as `pin_version`.
+    """
+    moved: list[str] = []
+    for pin in cache.pins():
+        version = _find_moved(repository, pin)
+        if version is None:
+            continue
+        held = set(pin.iter_digests())
+        refs = _refs_of(repository, version)
+        try:
+            _pin(repository, cache, version, refs, [ref for ref in refs if ref.digest not in held])
+        except IntegrityError:  # damage has taken some of what was pinned
+            _pin(repository, cache, version, refs, refs)
+        moved.append(version.qualified_name)
+    return moved
 
 
 def unpin_version(repository: Repository, cache: DiskCache, name: str) -> bool:
@@ -67,19 +86,61 @@ def unpin_version(repository: Repository, cache: DiskCache, name: str) -> bool:
     return cache.unpin(pin_label(repository, name))
 
 
-def list_pins(cache: DiskCache) -> list[Pin]:
-    """What is pinned, of all repositories."""
+def list_pins(cache: DiskCache, repository: Repository | None = None) -> list[Pin]:
+    """What is pinned, of all repositories. Of `repository`'s own, its registry is asked whether they were moved since."""
     pins = []
     for found in cache.pins():
         match = _LABEL.fullmatch(found.label)
         version, registry = (match[1], match[2]) if match else (found.label, "")
-        pins.append(Pin(version, registry, found.size, found.chunk_count, cache.missing(found)))
+        is_own = repository is not None and found.label == pin_label(repository, version)
+        is_moved = _find_moved(repository, found) is not None if repository is not None and is_own else None
+        pins.append(Pin(version, registry, found.size, found.chunk_count, cache.missing(found), is_moved))
     return pins
 
 
 def pin_label(repository: Repository, name: str) -> str:
     """Under what a version of this repository is pinned; says no password."""
     return f"{name} in {re.sub(r'(?<=://)[^/@]*@', '', repository.config.registry)}"
+
+
+def _refs_of(repository: Repository, version: VersionRecord) -> list[ChunkRef]:
+    """All chunks of the version where they lie now, each once."""
+    manifest = repository.manifest(version)
+    walk = chain(iter_manifest_chunks(manifest), iter_content_chunks(manifest, repository.chunks))
+    return list({ref.digest: ref for ref in walk}.values())
+
+
+def _pin(  # noqa: PLR0917  what is to be kept, and what of it is to be read
+    repository: Repository,
+    cache: DiskCache,
+    version: VersionRecord,
+    refs: Sequence[ChunkRef],
+    read: Sequence[ChunkRef],
+    on_progress: Progress | None = None,
+) -> int:
+    """Keep `refs`, those in `read` by reading them; the bytes of all."""
+    total, done = sum(ref.stored_size for ref in read), 0
+    with cache.pinning(pin_label(repository, version.qualified_name), refs) as pinning:
+        chunks = ChunkStore(repository.objects, SharedFetches(0), pinning, repository.registry.packs.relocate)
+        for group in _groups(read):
+            chunks.read_once(group)
+            done += sum(ref.stored_size for ref in group)
+            if on_progress is not None:
+                on_progress(done, total)
+    return sum(ref.stored_size for ref in refs)
+
+
+def _find_moved(repository: Repository, pin: PinList) -> VersionRecord | None:
+    """The version of a pin of this repository, if its manifest is not the one that was pinned."""
+    match = _LABEL.fullmatch(pin.label)
+    if match is None or pin.label != pin_label(repository, match[1]):
+        return None
+    config = repository.config
+    try:
+        version = repository.registry.versions.resolve(parse_version_name(match[1], entity=config.entity, project=config.project))
+    except NotFound:
+        return None
+    return None if version.manifest.digest in pin.iter_digests() else version
 
 
 def _groups(refs: Iterable[ChunkRef]) -> Iterator[list[ChunkRef]]:

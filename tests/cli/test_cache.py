@@ -37,7 +37,14 @@ def test_what_is_kept_and_pinned_is_shown(artfs: Artfs, cache: DiskCache, config
     assert shown["pinned"] >= 500_000
     assert shown["used"] > shown["pinned"]
     assert shown["pins"] == [
-        {"version": "tester/default/pets:v0", "registry": config.registry, "size": 500_000, "chunks": 10, "missing": 0}
+        {
+            "version": "tester/default/pets:v0",
+            "registry": config.registry,
+            "size": 500_000,
+            "chunks": 10,
+            "missing": 0,
+            "moved": False,
+        }
     ]
     assert artfs("cache").fields["pins"] == "tester/default/pets:v0 (500.0 kB)"
 

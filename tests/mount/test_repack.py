@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
 
 from artfs.repository.gc import collect_garbage
 from artfs.repository.open import open_repository
 from artfs.repository.repack import repack
+from tests.mount.far_machines import FarStore, Machine
 from tests.mount.mounting import Place, tree_of
+from tests.servers.seaweedfs import SeaweedFs
 
 
 def make_waste(place: Place, source: Path) -> None:
@@ -71,3 +80,64 @@ def test_mount_that_knows_only_the_old_places_finds_the_new_ones(place: Place, s
         repack_and_collect(place)
         assert (version / "big.bin").read_bytes() == (source / "big.bin").read_bytes()
         assert (version / "images/cat.bin").read_bytes() == (source / "images/cat.bin").read_bytes()
+
+
+@pytest.fixture
+def far(tmp_path: Path, s3_server: SeaweedFs, monkeypatch: pytest.MonkeyPatch) -> FarStore:
+    """A store in S3, that machines share."""
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    return FarStore(tmp_path, f"s3://{s3_server.create_bucket()}/store")
+
+
+def test_mount_of_a_bucket_reads_on_while_all_is_moved_again_and_again(far: FarStore, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    content = {f"{number:03}": os.urandom(20_000) for number in range(400)}
+    for name, data in content.items():
+        (source / name).write_bytes(data)
+    far.new_machine().commit(source)
+    with (
+        open_repository(far.new_machine().config) as mover,
+        far.mounted("data") as version,
+        ThreadPoolExecutor(1) as pool,
+        (version / "200").open("rb", buffering=0) as held,
+    ):
+        # In an order in which nothing is read ahead, so that there is something left to read after each round.
+        names = Random(1).sample(sorted(content), len(content))
+        reading = pool.submit(lambda: all((version / name).read_bytes() == content[name] for name in names))
+        rounds = 0
+        while not reading.done() or not rounds:
+            assert repack(mover, threshold=2).moved == 1
+            collect_garbage(mover, grace_s=0)
+            rounds += 1
+        assert reading.result()
+        assert held.read() == content["200"]
+        assert sorted(os.listdir(version)) == sorted(content)
+        assert len(list(mover.objects.iter_objects("packs/"))) == 2, "nothing is left of where it was"
+
+
+def test_pinned_version_is_read_without_the_store_after_a_repack_on_its_machine(far: FarStore, tmp_path: Path) -> None:
+    machine = far.new_machine()
+    waste, source = tmp_path / "waste", tmp_path / "source"
+    for folder in (waste, source):
+        folder.mkdir()
+        (folder / "kept.bin").write_bytes(Random(1).randbytes(300_000))
+    (waste / "gone.bin").write_bytes(os.urandom(3_000_000))
+    first = machine.commit(waste)
+    machine.commit(source)
+    with open_repository(machine.config) as repository:
+        repository.registry.versions.delete(first.id, delete_aliases=True)
+    artfs(machine, "cache", "pin", "data:v1")
+    artfs(machine, "gc", "--repack", "--grace", "0s")
+    assert "moved by a repack" not in artfs(machine, "cache", "show")
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    assert artfs(machine, "cat", "data:v1/kept.bin", text=False, **nowhere) == (source / "kept.bin").read_bytes()
+
+
+def artfs(machine: Machine, *arguments: str, text: bool = True, **environ: str) -> Any:
+    """What the program prints on a machine."""
+    command = [str(Path(sys.executable).with_name("artfs")), *arguments]
+    done = subprocess.run(command, env={**machine.environ, **environ}, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode() if text else done.stdout

@@ -17,7 +17,7 @@ from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Size, format_size, print_fields, print_json, print_line, print_note
 from artfs.cli.progress import byte_progress
 from artfs.config import Config
-from artfs.errors import ConfigNotValid, NotFound, UserError
+from artfs.errors import ArtfsError, ConfigNotValid, NotFound, UserError
 from artfs.repository.open import open_repository
 from artfs.repository.pins import Pin, list_pins, pin_version, unpin_version
 
@@ -79,7 +79,7 @@ def _show(config: Config, cache: DiskCache | None, *, as_json: bool) -> None:
     facts: dict[str, Any] = {"folder": str(config.chunk_cache_dir), "limit": 0, "used": 0, "pinned": 0}
     if cache is not None:
         facts = cache.facts()
-    pins = [] if cache is None else list_pins(cache)
+    pins = [] if cache is None else _list_pins(config, cache)
     staging = _size_below(config.staging_dir)
     if as_json:
         form = {key: facts[key] for key in ("folder", "limit", "used", "pinned")}
@@ -94,6 +94,18 @@ def _show(config: Config, cache: DiskCache | None, *, as_json: bool) -> None:
         ("staging, beside the limit", Size(staging)),
     ]
     print_fields(fields)
+
+
+def _list_pins(config: Config, cache: DiskCache) -> list[Pin]:
+    """The pins, and whether they were moved if there are any and the registry says so: it may be away."""
+    pins = list_pins(cache)
+    if not pins:
+        return pins
+    try:
+        with open_repository(config) as repository:
+            return list_pins(cache, repository)
+    except ArtfsError:
+        return pins
 
 
 def _verify(cache: DiskCache, *, as_json: bool) -> None:
@@ -166,12 +178,14 @@ def _pin_form(pin: Pin) -> dict[str, Any]:
         "size": pin.size,
         "chunks": pin.chunks,
         "missing": pin.missing,
+        "moved": pin.is_moved,
     }
 
 
 def _described(pin: Pin) -> str:
     missing = f", {pin.missing} of {pin.chunks} chunks missing" if pin.missing else ""
-    return f"{pin.version} ({format_size(pin.size)}{missing})"
+    moved = ", moved by a repack: pin it again, to read it without the object store" if pin.is_moved else ""
+    return f"{pin.version} ({format_size(pin.size)}{missing}{moved})"
 
 
 def _size_below(folder: Path) -> int:

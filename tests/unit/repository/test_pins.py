@@ -18,9 +18,10 @@ from artfs.model.records import VersionRecord
 from artfs.objectstore.memory import MemoryStore
 from artfs.registry.open import open_registry
 from artfs.repository.open import assemble_repository
-from artfs.repository.pins import list_pins, pin_label, pin_version, unpin_version
+from artfs.repository.pins import follow_moves, list_pins, pin_label, pin_version, unpin_version
 from artfs.repository.repository import Repository
 from artfs.repository.version_chunks import iter_content_chunks, iter_manifest_chunks
+from tests.fault.moving import move_and_collect
 from tests.fault.versions import commit as commit_files
 
 MIB = 1 << 20
@@ -120,6 +121,33 @@ def test_what_does_not_fit_is_refused_before_anything_is_fetched(far: Repository
 def test_a_store_on_this_machine_needs_no_pins(repository: Repository, cache: DiskCache) -> None:
     with pytest.raises(UserError, match="is on this machine"):
         pin_version(repository, cache, commit(repository, FILES))
+
+
+def test_a_pin_follows_a_version_that_was_moved_and_reads_no_content_for_that(
+    far: Repository, cache: DiskCache, store: FarStore
+) -> None:
+    cache = DiskCache(cache.folder, 256 * MIB)
+    version = commit(far, {**FILES, "long": random.Random(2).randbytes(80 * MIB)})
+    pin_version(far, cache, version)
+    assert [pin.is_moved for pin in list_pins(cache, far)] == [False]
+    moved = move_and_collect(far, version)
+    assert [pin.is_moved for pin in list_pins(cache, far)] == [True]
+    before = far.objects.counts()["bytes_read"]
+    assert follow_moves(far, cache) == [version.qualified_name]
+    assert far.objects.counts()["bytes_read"] - before < MIB
+    assert [pin.is_moved for pin in list_pins(cache, far)] == [False]
+    assert [pin.missing for pin in list_pins(cache)] == [0]
+    assert follow_moves(far, cache) == []
+    store.is_cut_off = True
+    assert read_from(cache, far, moved) > 1024
+
+
+def test_a_pin_of_a_version_that_was_deleted_is_left_alone(far: Repository, cache: DiskCache) -> None:
+    version = commit(far, FILES)
+    pin_version(far, cache, version)
+    far.registry.versions.delete(version.id, delete_aliases=True)
+    assert follow_moves(far, cache) == []
+    assert [(pin.version, pin.is_moved) for pin in list_pins(cache, far)] == [(version.qualified_name, False)]
 
 
 def test_a_label_says_no_password(config: Config, store: FarStore) -> None:
