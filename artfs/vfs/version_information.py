@@ -1,4 +1,7 @@
-"""The contents of `.artfs/`: a JSON file for each version, the log of an artifact, status and errors of the mount. Any thread."""
+"""The contents of `.artfs/`: a JSON file for each version, the log of an artifact, status and errors of the mount. Any thread.
+
+While the registry cannot be reached they say what is known, and nobody who looks at them waits for it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 from artfs.errors import NotFound
 from artfs.model.names import ArtifactName, VersionName, parse_version_label
 from artfs.model.records import RunRecord, VersionRecord
+from artfs.repository.known_names import KnownNames
 from artfs.repository.repository import Repository
 from artfs.vfs.information import INFORMATION_NAME, InformationDirectory
 from artfs.vfs.journal import Journal
@@ -30,38 +34,41 @@ def artifact_information(
     repository: Repository, artifact: ArtifactName, where: str, journal: Journal, references: ReferenceCounts
 ) -> InformationDirectory:
     """`.artfs/` of an artifact."""
+    known = repository.names
 
     def names() -> Sequence[str]:
-        return [LOG_NAME, *(f"{version.label}.json" for version in reversed(_versions(repository, artifact)))]
+        return [LOG_NAME, *(f"{version.label}.json" for version in reversed(_versions(known, artifact)))]
 
     def find(name: str) -> Callable[[], bytes] | None:
         if name == LOG_NAME:
-            return partial(format_log, repository, artifact, journal)
+            return partial(format_log, known, artifact, journal)
         label = name.removesuffix(".json")
         if label == name or parse_version_label(label) is None:
             return None
         try:
-            version = repository.registry.versions.resolve(VersionName(artifact, label))
+            version = known.version(VersionName(artifact, label))
         except NotFound:
             return None
-        return partial(format_version, repository, version.id, references)
+        return partial(format_version, repository, version, references)
 
     return InformationDirectory(f"{where}/{INFORMATION_NAME}".lstrip("/"), names, find)
 
 
-def _versions(repository: Repository, artifact: ArtifactName) -> Sequence[VersionRecord]:
+def _versions(known: KnownNames, artifact: ArtifactName) -> Sequence[VersionRecord]:
     try:
-        return repository.registry.versions.list(artifact)
+        return known.versions(artifact)
     except NotFound:  # nothing was committed yet
         return []
 
 
-def format_version(repository: Repository, version_id: int, references: ReferenceCounts) -> bytes:
-    """`v3.json`: all that the registry knows of a version, and how many of its files are references."""
-    version = repository.registry.versions.get(version_id)
-    lineage = repository.registry.lineage
-    producers = lineage.producers(version.id)
-    shown = {
+def format_version(repository: Repository, version: VersionRecord, references: ReferenceCounts) -> bytes:
+    """`v3.json`: all that the registry knows of a version, and how many of its files are references.
+
+    The runs are null while the registry cannot be asked for them, and `registry` then says why.
+    """
+    runs = repository.names.runs(version)
+    producers, consumers = runs or ((), ())
+    shown: dict[str, Any] = {
         "name": version.qualified_name,
         "type": version.type,
         "version": version.label,
@@ -75,9 +82,11 @@ def format_version(repository: Repository, version_id: int, references: Referenc
         "description": version.description,
         "metadata": dict(version.metadata),
         "producer": _run(producers[0]) if producers else None,
-        "producers": [_run(run) for run in producers],
-        "consumers": [_run(run) for run in lineage.consumers(version.id)],
+        "producers": None if runs is None else [_run(run) for run in producers],
+        "consumers": None if runs is None else [_run(run) for run in consumers],
     }
+    if runs is None:
+        shown["registry"] = repository.names.state()
     return json.dumps(shown, indent=2, ensure_ascii=False, default=str).encode() + b"\n"
 
 
@@ -85,7 +94,7 @@ def _run(run: RunRecord) -> dict[str, Any]:
     return {"id": run.id, "name": run.name, "job_type": run.job_type, "project": f"{run.entity}/{run.project}"}
 
 
-def format_log(repository: Repository, artifact: ArtifactName, journal: Journal) -> bytes:
+def format_log(known: KnownNames, artifact: ArtifactName, journal: Journal) -> bytes:
     """`log`: a JSON line for each version and for each commit through this mount, in order of time."""
     lines: list[dict[str, Any]] = [
         {
@@ -98,7 +107,7 @@ def format_log(repository: Repository, artifact: ArtifactName, journal: Journal)
             "description": version.description,
             "aliases": list(version.aliases),
         }
-        for version in _versions(repository, artifact)
+        for version in _versions(known, artifact)
     ]
     lines += [dict(line) for line in journal.lines(artifact)]
     lines.sort(key=lambda line: str(line["time"]))

@@ -1,0 +1,134 @@
+"""Without any network: no registry and no object store. What a process has read in full, later ones open, list and read by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fault.remote_fixtures import object_server as object_server  # noqa: PLC0414  fixtures
+from tests.fault.remote_fixtures import remote_environ as remote_environ  # noqa: PLC0414
+from tests.fault.remote_fixtures import set_environ as set_environ  # noqa: PLC0414
+from tests.mount.mounting import eventually
+from tests.servers.postgres import PostgresServer
+from tests.servers.seaweedfs import SeaweedFs
+
+#: Files of many chunks and of one, and one of none.
+FILES: dict[str, bytes | None] = {
+    "large.bin": random.Random(1).randbytes(3 << 20),
+    **{f"images/{number:02}.bin": random.Random(number).randbytes(5_000 + 100 * number) for number in range(20)},
+    "empty.bin": b"",
+}
+Program = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture
+def artfs(remote_environ: Mapping[str, str]) -> Program:
+    """The program, each time a new process; it has to succeed."""
+
+    def run(*arguments: str | Path, code: int = 0, home: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+        environ = {**remote_environ, **({} if home is None else {"ARTFS_HOME": str(home)})}
+        command = [Path(sys.executable).with_name("artfs"), *arguments]
+        done = subprocess.run(command, env=environ, capture_output=True, timeout=120, check=False)
+        assert done.returncode == code, done.stderr.decode()
+        return done
+
+    return run
+
+
+@pytest.fixture
+def pets(artfs: Program, dataset: Callable[..., Path], tmp_path: Path) -> None:
+    """Two versions that another machine has written."""
+    artfs("put", dataset({"old": b"old"}, name="old"), "pets", home=tmp_path / "elsewhere")
+    artfs("put", dataset(FILES), "pets", "--alias", "best", home=tmp_path / "elsewhere")
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def registry_state(mountpoint: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((mountpoint / ".artfs/status.json").read_bytes())["registry"]
+    return state
+
+
+@dataclass
+class Network:
+    """Both servers."""
+
+    objects: SeaweedFs
+    registry: PostgresServer
+
+    def cut(self) -> None:
+        self.objects.kill()
+        self.registry.kill()
+
+    def mend(self) -> None:
+        self.objects.resume()
+        self.registry.resume()
+
+
+@pytest.fixture
+def network(object_server: SeaweedFs, mortal_postgres: PostgresServer) -> Network:
+    return Network(object_server, mortal_postgres)
+
+
+def test_the_program_reads_what_an_earlier_one_has_read(artfs: Program, pets: None, network: Network, tmp_path: Path) -> None:
+    artfs("get", "pets:best", tmp_path / "first")
+    network.cut()
+    assert b"did not answer" in artfs("get", "pets:v0", tmp_path / "second", code=6).stderr, "nobody asked for that name before"
+    told = artfs("get", "pets:best", tmp_path / "second").stderr.decode()
+    assert "the registry is not reachable: tester/default/pets:best is v1, as of 20" in told
+    assert content_of(tmp_path / "second") == FILES
+    assert artfs("cat", "pets:v1/large.bin").stdout == FILES["large.bin"]
+    assert len(artfs("ls", "pets:v1/images").stdout.splitlines()) == 20
+    assert b"pets" in artfs("ls").stdout
+    shown = json.loads(artfs("show", "pets:best", "--json").stdout)
+    assert (shown["name"], shown["producers"], shown["consumers"]) == ("pets:v1", None, None)
+
+
+def test_a_mount_that_is_made_without_network_shows_and_reads_what_was_read(
+    artfs: Program,
+    pets: None,
+    network: Network,
+    dataset: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    mountpoint = tmp_path / "mnt"
+    mountpoint.mkdir()
+    artfs("mount", mountpoint)
+    try:
+        for name in ("latest", "v1"):
+            assert content_of(mountpoint / "pets" / name) == FILES
+    finally:
+        artfs("umount", mountpoint)
+    network.cut()
+    artfs("mount", mountpoint)
+    try:
+        assert sorted(path.name for path in mountpoint.iterdir()) == [".artfs", "pets"]
+        assert {path.name for path in (mountpoint / "pets").iterdir()} >= {"v1", "best", "latest"}
+        for name in ("latest", "best", "v1"):
+            assert content_of(mountpoint / "pets" / name) == FILES
+        state = registry_state(mountpoint)
+        assert state["reachable"] is False
+        assert "did not answer" in state["reason"]
+        told = json.loads((mountpoint / "pets/.artfs/v1.json").read_bytes())
+        assert (told["aliases"], told["producers"], told["registry"]["reachable"]) == (["best", "latest"], None, False)
+        # What is back is used without anybody's help.
+        network.mend()
+        artfs("put", dataset({"new": b"new"}, name="new"), "pets", home=tmp_path / "elsewhere")
+        eventually(partial(os.path.exists, mountpoint / "pets/v2"), what="the version that was made after the outage")
+        assert (mountpoint / "pets/latest/new").read_bytes() == b"new"
+        assert (mountpoint / "pets/v0/old").read_bytes() == b"old"
+        assert registry_state(mountpoint) == {"reachable": True}
+    finally:
+        artfs("umount", mountpoint)
