@@ -9,9 +9,8 @@ threads beside it, which touch nothing of its state but their own future; a buff
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from typing_extensions import Buffer
@@ -57,7 +56,7 @@ class PackWriter:
         self._pack: _Pack | None = None
         self._free: list[PackBuffer] = []
         self._threads: ThreadPoolExecutor | None = None
-        self._in_flight: deque[Future[PackBuffer]] = deque()
+        self._in_flight: set[Future[PackBuffer]] = set()
         self._error: BaseException | None = None
 
     def add(self, digest: Digest, size: int, stored: Buffer) -> ChunkRef:
@@ -80,6 +79,11 @@ class PackWriter:
             self._start_put()
         return ref
 
+    def send(self) -> None:
+        """Begin to put what waits in a pack that is not full, as `flush` will; an error is raised by the next call."""
+        if self._pack is not None:
+            self._start_put()
+
     def flush(self) -> None:
         """Returns when everything added is durable and `on_durable` was told; raises the first error there was."""
         self._check()
@@ -100,18 +104,22 @@ class PackWriter:
         self._stop_threads()
 
     def _check(self) -> None:
-        while self._in_flight and self._in_flight[0].done():
-            self._reap()
+        self._reap([put for put in self._in_flight if put.done()])
         if self._error is not None:
             raise self._error
 
-    def _reap(self) -> None:
-        put = self._in_flight.popleft()
-        error = put.exception()
-        if error is None:
-            self._free.append(put.result())
-        elif self._error is None:
-            self._error = error
+    def _await_one(self) -> None:
+        """Wait until a pack is put, whichever: of eight that share a line one may take as long as several of the others."""
+        self._reap(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
+
+    def _reap(self, done: Iterable[Future[PackBuffer]]) -> None:
+        for put in done:
+            self._in_flight.remove(put)
+            error = put.exception()
+            if error is None:
+                self._free.append(put.result())
+            elif self._error is None:
+                self._error = error
 
     def _take_buffer(self) -> PackBuffer:
         if self._free:
@@ -121,13 +129,13 @@ class PackWriter:
 
     def _start_put(self) -> None:
         while len(self._in_flight) >= self._limit:
-            self._reap()
+            self._await_one()
         self._check()
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="artfs-put-pack")
         pack, self._pack = self._pack, None
         if pack is not None:
-            self._in_flight.append(self._threads.submit(self._put, pack))
+            self._in_flight.add(self._threads.submit(self._put, pack))
 
     def _put(self, pack: _Pack) -> PackBuffer:
         pack.buffer.append(encode_footer(pack.id, pack.refs))
@@ -138,8 +146,7 @@ class PackWriter:
         return pack.buffer
 
     def _stop_threads(self) -> None:
-        while self._in_flight:
-            self._reap()
+        self._reap(wait(self._in_flight).done)
         if self._threads is not None:
             self._threads.shutdown()
             self._threads = None

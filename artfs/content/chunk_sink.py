@@ -101,6 +101,11 @@ class ChunkSink:
         """Store one chunk."""
         return self.store(self.prepare([data]))[0]
 
+    def send(self) -> None:
+        """Begin with what `flush` does, and return at once."""
+        with self._lock:
+            self._writer.send()
+
     def flush(self) -> None:
         """Returns when all that was stored is durable and in the registry."""
         with self._lock:

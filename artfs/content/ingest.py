@@ -32,6 +32,8 @@ from artfs.model.entry import ChunkRef, Entry, LeaseId, PackId, make_pack_id
 from artfs.objectstore.protocol import ObjectStore
 
 _MOST_THREADS = 4
+#: As many where the processors are fewer, for a store that is far away: so is its registry then, and threads wait for its answers.
+_LEAST_THREADS_REMOTE = 4
 
 
 class Ingest:
@@ -55,6 +57,7 @@ class Ingest:
         self._memo = Memo(memo_dir, entity, packs, now_ns=now_ns)
         self._executor: ThreadPoolExecutor | None = None
         self._executor_lock = threading.Lock()
+        self._least_threads = _LEAST_THREADS_REMOTE if objects.is_remote else 1
 
     @property
     def stored_bytes(self) -> int:
@@ -114,13 +117,14 @@ class Ingest:
 
     def flush(self) -> None:
         """Returns when everything added so far can be read from the object store; more may be added meanwhile and afterwards."""
-        self._data.flush()
+        # The last pack of data and that of the manifest go together.
+        self._data.send()
         self._manifest.flush()
+        self._data.flush()
 
     def finish(self) -> None:
         """Returns when everything added is durable and in the registry (I1)."""
-        self._data.flush()
-        self._manifest.flush()
+        self.flush()
         self._memo.save()
         self._stop_threads()
 
@@ -143,7 +147,7 @@ class Ingest:
     def _threads(self) -> ThreadPoolExecutor:
         with self._executor_lock:
             if self._executor is None:
-                workers = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+                workers = min(_MOST_THREADS, max(len(os.sched_getaffinity(0)), self._least_threads))
                 self._executor = ThreadPoolExecutor(workers, thread_name_prefix="artfs-ingest")
             return self._executor
 

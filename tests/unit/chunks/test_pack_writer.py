@@ -16,6 +16,7 @@ from artfs.chunks.store import ChunkStore
 from artfs.errors import InternalError, StoreFull
 from artfs.model.digest import digest_of
 from artfs.model.entry import MAX_CHUNK_SIZE, ChunkRef, PackId, pack_key
+from artfs.objectstore.memory import MemoryStore
 from tests.unit.chunks.packs import GatedStore, ignore, pack_ids, write_chunks
 
 CHUNKS = [random.Random(i).randbytes(1000) for i in range(30)]
@@ -124,6 +125,44 @@ def test_eight_packs_are_on_their_way_to_a_remote_store() -> None:
     thread.join(30)
     assert not thread.is_alive()
     assert objects.puts == len(CHUNKS)
+
+
+class OneSlowPackStore(FarStore):
+    """Only the pack that comes first waits for the gate."""
+
+    def put(self, key: str, data: Sequence[Buffer]) -> None:
+        if key == pack_key(pack_ids()()):
+            super().put(key, data)
+        else:
+            self.puts += 1
+            MemoryStore.put(self, key, data)
+
+
+def test_a_pack_that_takes_long_holds_up_no_other() -> None:
+    objects = OneSlowPackStore()
+    objects.gate.clear()
+    writer = PackWriter(objects, pack_ids(), ignore, target_size=1000)
+    adder = threading.Thread(target=lambda: [add_raw(writer, chunk) for chunk in CHUNKS])
+    adder.start()
+    adder.join(30)
+    is_done = not adder.is_alive()
+    objects.gate.set()
+    adder.join(30)
+    writer.flush()
+    assert is_done
+    assert objects.puts == len(CHUNKS)
+
+
+def test_what_waits_can_be_sent_before_it_is_waited_for() -> None:
+    objects = FarStore()
+    writer = PackWriter(objects, pack_ids(), ignore)
+    writer.send()
+    assert objects.puts == 0
+    add_raw(writer, b"first")
+    writer.send()
+    assert objects.asked.acquire(timeout=30)
+    writer.flush()
+    assert objects.puts == 1
 
 
 class BufferCountingStore(GatedStore):
