@@ -34,6 +34,7 @@ from artfs.mount.host import CONNECTIONS, raise_background, raise_read_ahead, un
 from artfs.mount.malloc import keep_freed_memory
 from artfs.mount.mount_info import MountInfo, remove_note, start_of_process, write_note
 from artfs.mount.operations import ArtfsOperations
+from artfs.mount.processors import OneProcessor
 from artfs.mount.threads import DEFAULT_DEADLINE_S, MOST_BACKGROUND, MOST_TASKS, Threads
 from artfs.mount.warming import Warming
 from artfs.repository.open import open_repository
@@ -102,7 +103,7 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
     _ensure_run(repository, request)
     info = _describe(request, target)
     scene, root = open_scene(repository, target, run_id=request.run_id, read_only=request.read_only, facts=dataclasses.asdict(info))
-    operations = ArtfsOperations(scene, root, Threads(request.deadline_s))
+    operations = ArtfsOperations(scene, root, Threads(request.deadline_s, OneProcessor()))
     scene.status.gauges.update(inodes=lambda: len(operations.inodes), handles=lambda: len(operations.handles))
     warming = Warming(repository, root.view.version) if request.warm and isinstance(root, PinnedVersion) else None
     if warming is not None:

@@ -39,6 +39,9 @@ from artfs.vfs.scene import Scene
 from artfs.vfs.staged_root import StagingRoot
 from artfs.vfs.version_nodes import VersionFile
 
+#: Of more, most of the work is done without the interpreter.
+_LARGE_READ = 64 << 10
+
 
 class ArtfsOperations(pyfuse3.Operations):
     """What the kernel can ask of the mount. What is not here (xattrs, access, flush) is ENOSYS once and never asked again."""
@@ -223,7 +226,7 @@ class ArtfsOperations(pyfuse3.Operations):
         self._failed.check(fh, off, size)
         begun_s = trio.current_time()
         try:
-            return await self.threads.read(opened.read, off, size, origin=opened.origin)
+            return await self.threads.read(opened.read, off, size, origin=opened.origin, is_large=size > _LARGE_READ)
         except (ArtfsError, OSError) as error:
             self._failed.remember(fh, off, size, error, trio.current_time() - begun_s)
             raise

@@ -85,20 +85,3 @@ class HomeSlots:
     def give_back(self, borrower: object) -> None:
         """The thread is through, whoever still waited for it."""
         self._limiter.release_on_behalf_of(borrower)
-
-
-class Turn:
-    """The turn of one request, as the limiter that trio asks before it starts a thread."""
-
-    __slots__ = ("_deadline_s", "_scope", "_slots")
-
-    def __init__(self, slots: HomeSlots, scope: trio.CancelScope, deadline_s: float) -> None:
-        self._slots = slots
-        self._scope = scope
-        self._deadline_s = deadline_s
-
-    async def acquire_on_behalf_of(self, borrower: object) -> None:
-        await self._slots.wait_for_turn(borrower, self._scope, self._deadline_s)
-
-    def release_on_behalf_of(self, borrower: object) -> None:
-        self._slots.give_back(borrower)

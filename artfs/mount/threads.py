@@ -15,12 +15,14 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import trio
 
 from artfs.errors import ArtfsError, ReferenceUnavailable, StoreUnavailable, TransientError
-from artfs.mount.slots import HomeSlots, Turn
+from artfs.mount.processors import OneProcessor
+from artfs.mount.read_threads import ReadThreads
+from artfs.mount.slots import HomeSlots
 
 T = TypeVar("T")
 
@@ -47,13 +49,10 @@ MOST_BACKGROUND = 1024
 MOST_TASKS = MOST_BACKGROUND + 256
 
 
-_READER_NAME = "artfs-read"
-
-
 class Threads:
-    """Runs blocking calls for the handlers. `deadline_s` is how long one may take."""
+    """Runs blocking calls for the handlers. `deadline_s` is how long one may take; `together` is for small reads."""
 
-    def __init__(self, deadline_s: float = DEFAULT_DEADLINE_S) -> None:
+    def __init__(self, deadline_s: float = DEFAULT_DEADLINE_S, together: OneProcessor | None = None) -> None:
         self.deadline_s = deadline_s
         self._general = trio.CapacityLimiter(_GENERAL_SLOTS)
         self._changes = trio.CapacityLimiter(_CHANGE_SLOTS)
@@ -61,6 +60,8 @@ class Threads:
         self._most_waiting = _MOST_WAITING
         self._content = HomeSlots(_CONTENT_SLOTS, _MOST_WAITING, deadline_s * _STALLED_PART, _store_is_stuck)
         self._homes: OrderedDict[str, HomeSlots] = OrderedDict()
+        self._small_reads = ReadThreads(together)
+        self._large_reads = ReadThreads()
         self._reading: set[trio.CancelScope] = set()
         self._is_over = False
 
@@ -100,15 +101,18 @@ class Threads:
             delivery.give_up()
             raise
 
-    async def read(self, call: Callable[..., T], *arguments: Any, origin: str | None = None) -> T:
-        """The same for reading what the object store has, or the server `origin` of references: with its slots and no others."""
+    async def read(self, call: Callable[..., T], *arguments: Any, origin: str | None = None, is_large: bool = False) -> T:
+        """The same for reading what the object store has, or the server `origin` of references: with its slots and no others.
+
+        `is_large` says that it takes a processor for longer than it has the interpreter.
+        """
         home = self._home(origin)
         # The store is given its time again: all that is read comes from it, and it may be a disk that has just woken up.
         deadline_s = self.deadline_s * _STALLED_PART if origin is not None and home.is_suspect else self.deadline_s
         with trio.CancelScope(deadline=trio.current_time() + deadline_s) as scope:
             self._reading.add(scope)
             try:
-                return await self._take_turn(home, scope, call, arguments, deadline_s)
+                return await self._take_turn(home, scope, call, arguments, deadline_s, is_large=is_large)
             finally:
                 self._reading.discard(scope)
         if self._is_over:
@@ -147,16 +151,22 @@ class Threads:
             if self._homes[origin].is_idle:
                 del self._homes[origin]
 
-    @staticmethod
     async def _take_turn(
-        home: HomeSlots, scope: trio.CancelScope, call: Callable[..., T], arguments: tuple[Any, ...], deadline_s: float
+        self,
+        home: HomeSlots,
+        scope: trio.CancelScope,
+        call: Callable[..., T],
+        arguments: tuple[Any, ...],
+        deadline_s: float,
+        *,
+        is_large: bool = True,
     ) -> T:
-        turn = cast("trio.CapacityLimiter", Turn(home, scope, deadline_s))
         with home.request():
             try:
-                result = await trio.to_thread.run_sync(
-                    call, *arguments, abandon_on_cancel=True, limiter=turn, thread_name=_READER_NAME
-                )
+                slot = object()
+                await home.wait_for_turn(slot, scope, deadline_s)
+                threads = self._large_reads if is_large else self._small_reads
+                result = await threads.run(functools.partial(call, *arguments), functools.partial(home.give_back, slot))
             except ArtfsError as error:
                 if not isinstance(error, TransientError):  # a refusal is an answer too
                     home.answered()

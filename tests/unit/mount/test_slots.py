@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from artfs.errors import ArtfsError, ReferenceUnavailable, StoreUnavailable
-from artfs.mount.slots import HomeSlots, Turn
+from artfs.mount.slots import HomeSlots
 from artfs.mount.threads import Threads
 
 STUCK = "https://stuck.example"
@@ -104,13 +104,13 @@ class SlowHome:
     async def _request(self) -> None:
         try:
             with trio.CancelScope(deadline=trio.current_time() + 60) as scope, self.slots.request():
-                turn, me, event = Turn(self.slots, scope, 60), object(), trio.Event()
-                await turn.acquire_on_behalf_of(me)
+                me, event = object(), trio.Event()
+                await self.slots.wait_for_turn(me, scope, 60)
                 self._answers.append(event)
                 try:
                     await event.wait()
                 finally:
-                    turn.release_on_behalf_of(me)
+                    self.slots.give_back(me)
                     if event in self._answers:
                         self._answers.remove(event)
                 self.slots.answered()
