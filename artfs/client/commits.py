@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from artfs.client.draft import DraftContent
+from artfs.client.draft_content import DraftContent
 from artfs.client.notices import notice
 from artfs.client.session import SESSION
 from artfs.client.taking_in_again import pass_on, take_in_again

@@ -17,7 +17,8 @@ from dataclasses import replace
 from functools import partial
 
 from artfs.client.commits import commit_content, contribute_content, finish_content, log_again, use_content
-from artfs.client.draft import Draft, DraftContent
+from artfs.client.draft import Draft
+from artfs.client.draft_content import DraftContent
 from artfs.client.handle import Handle
 from artfs.client.session import SESSION
 from artfs.client.uploads import Upload, Uploader

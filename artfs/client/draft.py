@@ -7,43 +7,28 @@ read outside the lock, so that several threads can add at the same time.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from typing_extensions import Buffer
 
+from artfs.client.draft_content import DraftContent
 from artfs.client.session import SESSION
+from artfs.client.taking_in_again import take_in_again
 from artfs.config import Config
 from artfs.content.ingest import Ingest
-from artfs.errors import EntryNotFound, NameNotValid, ReadOnly, UserError
-from artfs.model.digest import Digest
-from artfs.model.entry import Entry, Kind, directory_entry, parent_paths, with_parents
-from artfs.model.manifest_root import version_digest
-from artfs.model.page import canonical_digest, cut_into_pages
+from artfs.errors import EntryNotFound, LeaseLost, NameNotValid, ReadOnly, UserError
+from artfs.model.entry import Entry, Kind, directory_entry, parent_paths
 
 Progress = Callable[[int, int], None]
 
-
-@dataclass(frozen=True, slots=True)
-class DraftContent:
-    """What a draft came to: its entries, and the ingest that holds their bytes (None if nothing was ever added).
-
-    `sources` are the local files that entries were taken from, by their paths; they may have changed since.
-    """
-
-    entries: Sequence[Entry]
-    config: Config | None
-    ingest: Ingest | None
-    sources: Mapping[str, str] = field(default_factory=dict)
-
-    def digest(self) -> Digest:
-        """The digest of the version that this content is or would be."""
-        return version_digest(canonical_digest(page) for page in cut_into_pages(with_parents(self.entries)))
+logger = logging.getLogger(__name__)
 
 
 class Draft:
@@ -74,22 +59,21 @@ class Draft:
 
     def add_file(self, source: Path, path: str, config: Config, *, overwrite: bool) -> Entry:
         self._check_place(path)
-        with self._taking_in(config) as ingest:
-            return self._put_all([ingest.add_file(source, path)], overwrite=overwrite, sources={path: _absolute(source)})[0]
+        put = partial(self._put_all, overwrite=overwrite, sources={path: _absolute(source)})
+        return self._add(config, lambda ingest: put([ingest.add_file(source, path)]))[0]
 
     def add_bytes(self, data: bytes, path: str, config: Config, mtime_ns: int) -> Entry:
         self._check_place(path)
-        with self._taking_in(config) as ingest:
-            return self._put_all([ingest.add_bytes(data, path, mtime_ns)], overwrite=False)[0]
+        put = partial(self._put_all, overwrite=False)
+        return self._add(config, lambda ingest: put([ingest.add_bytes(data, path, mtime_ns)]))[0]
 
     def add_object(
         self, data: Buffer, path: str, others: Sequence[str], config: Config, mtime_ns: int, *, overwrite: bool
     ) -> Entry:
         """Add the file of an object. `others` are the paths that an object of another type would have under the same name."""
         self._check_place(path)
-        with self._taking_in(config) as ingest:
-            entry = ingest.add_bytes(data, path, mtime_ns)
-            return self._put_all([entry], overwrite=overwrite, instead_of=others)[0]
+        put = partial(self._put_all, overwrite=overwrite, instead_of=others)
+        return self._add(config, lambda ingest: put([ingest.add_bytes(data, path, mtime_ns)]))[0]
 
     def add_files(
         self, items: Sequence[tuple[str, Path]], directories: Iterable[Entry], config: Config, on_progress: Progress | None
@@ -97,9 +81,9 @@ class Draft:
         """Add many files and the empty `directories`: all of them, or none when one is refused."""
         for path, _ in items:
             self._check_place(path)
-        with self._taking_in(config) as ingest:
-            sources = {path: _absolute(source) for path, source in items}
-            self._put_all([*ingest.add_files(items, on_progress), *directories], overwrite=False, sources=sources)
+        empty = list(directories)
+        put = partial(self._put_all, overwrite=False, sources={path: _absolute(source) for path, source in items})
+        self._add(config, lambda ingest: put([*ingest.add_files(items, on_progress), *empty]))
 
     def add_references(self, references: Sequence[Entry]) -> list[Entry]:
         """Add references, whose bytes stay where they are: all of them, or none when one is refused."""
@@ -178,6 +162,26 @@ class Draft:
         with self._lock:
             self._ingest = content.ingest
             self._frozen = False
+
+    def _add(self, config: Config, add: Callable[[Ingest], list[Entry]]) -> list[Entry]:
+        """`add` with the ingest; once more with another one if its lease was lost, as the machine slept."""
+        try:
+            with self._taking_in(config) as ingest:
+                return add(ingest)
+        except LeaseLost as error:
+            logger.info("doing it once more: %s", error)
+        self._begin_again(ingest)
+        with self._taking_in(config) as ingest:
+            return add(ingest)
+
+    def _begin_again(self, lost: Ingest) -> None:
+        """Take everything in again, unless another thread did or the content was handed over."""
+        with self._lock:
+            self._read.wait_for(lambda: not self._reading)
+            if self._ingest is lost:
+                fresh = take_in_again(self._content())
+                self._entries = {entry.path: entry for entry in fresh.entries}
+                self._ingest = fresh.ingest
 
     @contextmanager
     def _taking_in(self, config: Config) -> Iterator[Ingest]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from artfs.client.draft import DraftContent
+from artfs.client.draft_content import DraftContent
 from artfs.client.session import SESSION
 from artfs.content.ingest import Ingest
 from artfs.errors import IntegrityError, LeaseLost, SourceNotReadable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,22 @@ def test_files_that_have_changed_come_from_what_was_stored(repository: Repositor
         expire_leases(repository)
         run.use_artifact(artifact).wait()
     assert read_tree(artifact.download()) == before
+    assert_sound(repository)
+
+
+def test_files_are_added_although_the_lease_was_lost_before(repository: Repository) -> None:
+    """More than is kept in memory, so that it is noticed while they are added, by all threads that are at it."""
+    artifact = make()
+    expire_leases(repository)
+    big = {f"big-{number}.bin": os.urandom(40_000_000) for number in range(2)}
+    for name, data in big.items():
+        Path(name).write_bytes(data)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(artifact.add_file, big))
+    with artfs.init() as run:
+        run.log_artifact(artifact).wait()
+    assert read_tree(artifact.download()) == {**expected(), **big}
+    assert_gc_leaves_exactly_what_is_needed(repository)
     assert_sound(repository)
 
 
