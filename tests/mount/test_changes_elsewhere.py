@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from artfs.repository.open import open_repository
 from tests.contract.registry.relay import relay_to
 from tests.mount.mounting import Place, eventually
 from tests.servers.postgres import PostgresServer
@@ -88,6 +89,10 @@ def test_versions_and_aliases_appear_in_all_mounts(tmp_path: Path, registry: str
         expect(roots[1] / "chosen" / "file", b"3")
         (roots[0] / "chosen").rmdir()
         eventually(lambda: not (roots[1] / "chosen").exists(), within_s=WITHIN_S)
+        with open_repository(writer.config) as repository:
+            repository.registry.versions.delete(writer.resolve("data", "v3").id)
+        for root in roots:
+            eventually(lambda root=root: not (root / "v3").exists() and "v3" not in os.listdir(root), within_s=WITHIN_S)  # type: ignore[misc]
     print(f"seen in both mounts after {longest_s:.3f} s at most")
 
 

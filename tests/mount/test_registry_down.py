@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.registry.relay import Fault, relay_to
 from tests.mount.conftest import FILES
 from tests.mount.mounting import Place, eventually
 from tests.servers.postgres import PostgresServer
@@ -65,5 +66,32 @@ def test_known_versions_are_served_while_postgresql_is_down(tmp_path: Path, sour
         (source / "readme.txt").write_bytes(b"another edition\n")
         place.commit(source)
         eventually(partial(os.path.exists, mountpoint / "data" / "v1"), what="the version made after the outage")
-        assert (mountpoint / "data" / "latest" / "readme.txt").read_bytes() == b"another edition\n"
+        newest = mountpoint / "data" / "latest" / "readme.txt"
+        eventually(lambda: newest.read_bytes() == b"another edition\n", what="the alias that moved")
         assert registry_state(mountpoint) == {"reachable": True}
+
+
+def test_a_registry_that_falls_silent_keeps_nobody_waiting_for_what_is_known(
+    tmp_path: Path, source: Path, postgres_server: PostgresServer
+) -> None:
+    database = postgres_server.create_database()
+    with relay_to(postgres_server.port) as relay:
+        place = SharedPlace(tmp_path, relay.url(database))
+        place.commit(source, aliases=["best"])
+        # Whoever waits for longer than the deadline gets EIO.
+        with place.mounted(expect_errors=True, deadline_s=15) as mountpoint:
+            data = mountpoint / "data"
+            known = sorted(os.listdir(data))
+            relay.fault = Fault.STALL
+            eventually(lambda: registry_state(mountpoint)["reachable"] is False, what="the notice")
+            assert "did not answer" in registry_state(mountpoint)["reason"]
+            assert sorted(os.listdir(data)) == known
+            for name in ("v0", "best", "latest"):
+                assert (data / name / "labels.csv").read_bytes() == FILES["labels.csv"]
+            told = json.loads((data / ".artfs/v0.json").read_text())
+            assert (told["aliases"], told["producers"], told["registry"]["reachable"]) == (["best", "latest"], None, False)
+            assert '"version": "v0"' in (data / ".artfs/log").read_text()
+            assert not (data / ".artfs/nothing.json").exists()
+            relay.fault = Fault.NONE
+            eventually(lambda: registry_state(mountpoint) == {"reachable": True}, what="the return")
+    postgres_server.drop_database(database)

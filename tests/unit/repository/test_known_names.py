@@ -30,7 +30,14 @@ class Switch:
         self.collections: Any = SimpleNamespace(
             find=self._passing("collections", "find"), list=self._passing("collections", "list")
         )
-        self.now: Any = self._passing("now", "__call__")
+        self.lineage: Any = SimpleNamespace(
+            producers=self._passing("lineage", "producers"), consumers=self._passing("lineage", "consumers")
+        )
+
+    def now(self) -> None:
+        self.asked += 1
+        if not self.is_on:
+            raise RegistryUnavailable("it is off")
 
     def _passing(self, part: str, method: str) -> Any:
         def ask(*arguments: Any) -> Any:
@@ -109,6 +116,13 @@ def test_state_tells_since_when_and_why(names: KnownNames, switch: Switch, clock
     assert names.state() == {"reachable": True}
 
 
+def test_runs_are_not_known_while_nobody_can_be_asked(names: KnownNames, switch: Switch) -> None:
+    version = Writer(switch._registry, PETS).log(b"A").version
+    assert names.runs(version) == ([], [])
+    switch.is_on = False
+    assert names.runs(version) is None
+
+
 class Followed(Switch):
     """The same, with changes that the test makes up."""
 
@@ -138,8 +152,8 @@ def moved() -> queue.SimpleQueue[Any]:
 
 
 @pytest.fixture
-def following(followed: Followed, moved: queue.SimpleQueue[Any]) -> Iterator[KnownNames]:
-    names = KnownNames(followed)  # type: ignore[arg-type]
+def following(followed: Followed, moved: queue.SimpleQueue[Any], clock: list[float]) -> Iterator[KnownNames]:
+    names = KnownNames(followed, clock=lambda: clock[0])  # type: ignore[arg-type]
     names.follow(lambda artifact, selectors: moved.put((artifact, sorted(selectors))))
     yield names
     names.close()
@@ -207,3 +221,33 @@ def test_only_names_that_moved_are_told(following: KnownNames, followed: Followe
     followed.on_change(PETS)
     # Names of versions that may be there now are told without asking: the kernel knows only that they were not there.
     assert moved.get(timeout=20) == (PETS, ["best", "latest", "other", "v1", "v2"])
+
+
+def test_who_follows_asks_after_a_minute_all_the_same(following: KnownNames, followed: Followed, clock: list[float]) -> None:
+    for now, asked in [(0, 1), (59, 1), (61, 2), (119, 2)]:
+        clock[0] = now
+        following.collection(PETS)
+        assert followed.asked == asked
+
+
+def test_state_is_looked_up_when_nothing_is_heard(following: KnownNames, followed: Followed) -> None:
+    followed.is_on = False
+    assert following.state() == {"reachable": True}
+    assert followed.asked == 0, "what is heard is there"
+    followed.is_live = False
+    assert following.state()["reason"] == "it is off"
+
+
+def test_who_follows_asks_again_when_the_registry_is_heard_again(
+    following: KnownNames, followed: Followed, clock: list[float]
+) -> None:
+    following.collection(PETS)
+    followed.is_on = followed.is_live = False
+    for clock[0] in (0.0, 10.0, 20.0):
+        following.collection(PETS)
+    assert followed.asked == 2
+    followed.is_on = followed.is_live = True
+    followed.on_change(None)
+    following.collection(PETS)
+    assert followed.asked == 3
+    assert following.state() == {"reachable": True}
