@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, select, update
 
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, LeaseId, PackId, lease_of_pack
@@ -24,6 +24,9 @@ from artfs.registry.version_rows import BATCH
 
 #: May be named by whoever commits now.
 _IS_USABLE = (packs.c.state == "committed") & packs.c.doomed_at.is_(None)
+
+#: Its chunks are offered. One of which verify has found that it is damaged has none left in the index.
+_IS_TRUSTED = exists().where(chunks.c.pack_id == packs.c.id)
 
 #: Nothing needs it; it can be had back until gc claims it.
 _IS_DOOMED = (packs.c.state == "committed") & packs.c.doomed_at.is_not(None)
@@ -111,17 +114,29 @@ class Packs:
         return self._database.read(lambda connection: relocate_chunks(connection, refs)) if refs else {}
 
     def usable(self, ids: Iterable[PackId]) -> set[PackId]:
-        """Those of the packs that are committed and not about to be deleted."""
+        """Those of the packs that are committed, not about to be deleted, and trusted."""
         wanted = sorted(set(ids))
 
         def work(connection: Connection) -> set[PackId]:
             found: set[PackId] = set()
             for start in range(0, len(wanted), BATCH):
-                query = select(packs.c.pack).where(packs.c.pack.in_(wanted[start : start + BATCH]), _IS_USABLE)
+                query = select(packs.c.pack).where(packs.c.pack.in_(wanted[start : start + BATCH]), _IS_USABLE, _IS_TRUSTED)
                 found.update(PackId(pack) for pack in connection.execute(query).scalars())
             return found
 
         return self._database.read(work)
+
+    def distrust(self, ids: Iterable[PackId]) -> None:
+        """Offer nothing of the packs to commits any more, as they are damaged or lost; what needs them goes on to need them."""
+        wanted = sorted(set(ids))
+
+        def work(connection: Connection) -> None:
+            for start in range(0, len(wanted), BATCH):
+                query = select(packs.c.id).where(packs.c.pack.in_(wanted[start : start + BATCH]), packs.c.state == "committed")
+                rows = connection.execute(query.order_by(packs.c.pack).with_for_update()).scalars()
+                drop_chunks(connection, list(rows))
+
+        self._database.write(work)
 
     def needed_by_versions(self) -> set[PackId]:
         """The packs that live versions need."""

@@ -22,13 +22,14 @@ _ASKING = 16
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One violated invariant: its number, a sentence, and what is concerned: versions (`entity/project/name:v3`) or contributions,
-    and paths.
+    paths, and packs whose bytes are damaged or gone.
     """
 
     invariant: str
     what: str
     versions: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    packs: tuple[PackId, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.invariant}: {self.what}"

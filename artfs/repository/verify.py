@@ -1,8 +1,9 @@
 """Verification: does what is stored keep the invariants? One check for each, with its number.
 
 Without `read_data` this reads the registry, the list of objects and all manifests; with it, every byte that a live version needs.
-It never repairs, and never raises for damage: it reports, so that one bad sector does not hide the next. Only what keeps it from
-looking at all (a store that does not answer) raises. Commits and gc may run meanwhile.
+It never repairs, and never raises for damage: it reports, so that one bad sector does not hide the next. All that it changes is
+that new versions will refer to no pack that it found damaged. Only what keeps it from looking at all (a store that does not answer)
+raises. Commits, gc and repacks may run meanwhile.
 """
 
 from __future__ import annotations
@@ -56,10 +57,21 @@ def verify_repository(repository: Repository, *, read_data: bool = False, on_pro
                 break
             survey = take_survey(repository).only(moved)
             problems, _ = _check(survey, None, read_data=read_data)
+        _distrust(survey, report.problems)
     except IntegrityError as error:
         # Data and manifests are read inside the checks, which report; so it is the registry.
         report.problems.append(Problem("I1", f"the registry is damaged: {error}"))
     return report
+
+
+def _distrust(survey: Survey, problems: list[Problem]) -> None:
+    """Have nothing of the packs that are damaged or gone offered for deduplication: who puts the same content again is to store it.
+
+    Where that was in vain it costs space, never content. Not done where nothing at all is there: it will be somewhere else.
+    """
+    packs = {pack for problem in problems for pack in problem.packs}
+    if packs and survey.objects:
+        survey.repository.registry.packs.distrust(packs)
 
 
 def _check(survey: Survey, on_progress: Progress | None, *, read_data: bool) -> tuple[list[Problem], int]:

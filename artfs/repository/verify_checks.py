@@ -21,7 +21,7 @@ def check_nothing_dangles(survey: Survey) -> Iterator[Problem]:
     for pack in sorted(survey.all_needed()):
         what = _why_dangling(survey, pack)
         if what:
-            yield Problem("I1", f"the pack {pack_key(pack)} {what}", survey.needing(pack))
+            yield Problem("I1", f"the pack {pack_key(pack)} {what}", survey.needing(pack), packs=(pack,))
 
 
 def _why_dangling(survey: Survey, pack: PackId) -> str | None:
@@ -44,7 +44,8 @@ def check_content_unchanged(survey: Survey) -> Iterator[Problem]:
     for manifest in walk_manifests(survey, _why_page_bad):
         holder, pages = manifest.holder, manifest.pages
         if isinstance(pages, IntegrityError):
-            yield Problem("I3", f"the manifest of {holder.qualified_name} is damaged: {_damage(pages)}", names_of([holder]))
+            what = f"the manifest of {holder.qualified_name} is damaged: {_damage(pages)}"
+            yield Problem("I3", what, names_of([holder]), packs=(holder.manifest.pack,))
             continue
         for page, why in manifest.found():
             damaged.setdefault(page, (why, []))[1].append(holder)
@@ -54,7 +55,7 @@ def check_content_unchanged(survey: Survey) -> Iterator[Problem]:
     for page, (why, holders) in damaged.items():
         first = "/".join(part for part in page.first if part)
         what = f"a manifest page of {page.entry_count} entries that begins with {first!r} is damaged: {why}"
-        yield Problem("I3", what, names_of(holders), (first,))
+        yield Problem("I3", what, names_of(holders), (first,), (page.chunk.pack,))
     yield from _check_numbers(survey)
 
 

@@ -27,6 +27,7 @@ class _Damage:
     """Damage at one place, and who needs what lies there."""
 
     what: str
+    pack: PackId
     versions: dict[str, None] = field(default_factory=dict)
     paths: dict[str, None] = field(default_factory=dict)
 
@@ -35,11 +36,11 @@ def check_every_byte(survey: Survey, on_progress: Progress | None) -> tuple[list
     """The problems found, and how many stored bytes were read."""
     results = read_packs(survey, on_progress)
     damages = _Tracer(survey, results).trace()
-    problems = [Problem("I3", damage.what, tuple(damage.versions), tuple(damage.paths)) for damage in damages]
+    problems = [Problem("I3", one.what, tuple(one.versions), tuple(one.paths), (one.pack,)) for one in damages]
     for pack, result in results.items():
         if result.table_error is not None:
             what = f"the chunk table of the pack {pack_key(pack)} is damaged: {result.table_error}"
-            problems.append(Problem("I3", what, survey.needing(pack)))
+            problems.append(Problem("I3", what, survey.needing(pack), packs=(pack,)))
     return problems, sum(result.bytes_read for result in results.values())
 
 
@@ -65,11 +66,12 @@ class _Tracer:
                     traced[damage] = None
                     damage.versions[manifest.holder.qualified_name] = None
                     damage.paths[path] = None
-        # Damaged chunks that no version needs: new commits might be deduplicated against them.
-        for pack, result in self._results.items():
-            if result.bad and not self._survey.repository.objects.has(pack_key(pack)):
+        # Damaged chunks that no version needs: new commits might be deduplicated against them, unless they have been found before.
+        trusted = self._survey.repository.registry.packs.usable(pack for pack, result in self._results.items() if result.bad)
+        for pack in sorted(trusted):
+            if not self._survey.repository.objects.has(pack_key(pack)):
                 continue  # collected by gc meanwhile; were it needed, it would have been found above
-            for ref in sorted(result.bad, key=lambda ref: ref.offset):
+            for ref in sorted(self._results[pack].bad, key=lambda ref: ref.offset):
                 traced[self._damaged(ref)] = None
         return list(traced)
 
@@ -114,7 +116,7 @@ class _Tracer:
         result = self._results.get(ref.pack)
         if result is None:
             what = f"the pack {pack_key(ref.pack)} is missing from the object store"
-            return self._damages.setdefault(ref.pack, _Damage(what))
+            return self._damages.setdefault(ref.pack, _Damage(what, ref.pack))
         if ref not in self._checked:
             if result.is_sound(ref):
                 return None
@@ -126,7 +128,7 @@ class _Tracer:
             yield ref, self._damaged(ref) if isinstance(data, IntegrityError) else None
 
     def _damaged(self, ref: ChunkRef) -> _Damage:
-        return self._damages.setdefault(ref, _Damage(_describe(ref)))
+        return self._damages.setdefault(ref, _Damage(_describe(ref), ref.pack))
 
 
 def _raised(data: bytes | IntegrityError) -> bytes:

@@ -155,6 +155,9 @@ def test_verify_of_a_store_that_has_lost_a_pack_says_which_versions_need_it(pets
     outcome = pets.run("verify")
     assert outcome.code == 5
     assert "needed by tester/default/pets:v1" in outcome.out
+    assert "what to do: put the objects named above back" in outcome.err
+    (lost, *_) = pets.run("verify", "--json").json["problems"]
+    assert f"the pack {lost['packs'][0]} is missing" in lost["what"]
 
 
 def test_settings_that_cannot_be_used_are_named(artfs: Artfs) -> None:

@@ -11,16 +11,22 @@ from artfs.cli.completion import complete_version
 from artfs.cli.context import Invocation, current
 from artfs.cli.exit_codes import INTEGRITY
 from artfs.cli.options import JsonOption
-from artfs.cli.output import Cell, Size, print_fields, print_json, print_line
+from artfs.cli.output import Cell, Size, print_fields, print_json, print_line, print_warning
 from artfs.cli.progress import byte_progress, count_progress
 from artfs.cli.reference_problems import exit_code_of_problems, problem_form
 from artfs.errors import UserError
+from artfs.model.entry import pack_key
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from artfs.repository.verify import Problem, VerifyReport, verify_repository
 from artfs.repository.verify_references import ReferencesReport, verify_references
 
 EXAMPLE = "artfs verify --read-data"
+
+_WHAT_TO_DO = (
+    "what to do: put the objects named above back under their keys, from a backup or from older versions that the bucket keeps; or,"
+    " where there are none, delete the versions that need them ('artfs rm') and put their files again, which stores them anew"
+)
 
 
 def command(
@@ -41,8 +47,9 @@ def command(
 ) -> None:
     """Check that all that is stored is whole.
 
-    One check for each invariant. Says what is damaged and which versions and paths need it, and then exits with 5. With
-    --references it asks the homes of references instead, and exits with 5 when one is gone or not what was recorded.
+    One check for each invariant. Says what is damaged and which versions and paths need it, and then exits with 5; new versions
+    use nothing of a pack that was found damaged. With --references it asks the homes of references instead, and exits with 5 when
+    one is gone or not what was recorded.
     """
     invocation = current(ctx)
     if references and read_data:
@@ -105,6 +112,8 @@ def _print(report: VerifyReport) -> None:
         ("problems", len(report.problems)),
     ]
     print_fields(fields)
+    if any(problem.packs for problem in report.problems):
+        print_warning(_WHAT_TO_DO)
 
 
 def _print_problem(problem: Problem) -> None:
@@ -123,7 +132,13 @@ def _form(report: VerifyReport) -> dict[str, Any]:
         "bytes_read": report.bytes_read,
         "unknown_objects": report.unknown_objects,
         "problems": [
-            {"invariant": problem.invariant, "what": problem.what, "versions": list(problem.versions), "paths": list(problem.paths)}
+            {
+                "invariant": problem.invariant,
+                "what": problem.what,
+                "versions": list(problem.versions),
+                "paths": list(problem.paths),
+                "packs": [pack_key(pack) for pack in problem.packs],
+            }
             for problem in report.problems
         ],
     }

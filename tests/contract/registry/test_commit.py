@@ -220,7 +220,7 @@ def test_version_without_content_needs_no_pack(registry: Registry, writer: Write
 
 def test_version_needs_many_packs(registry: Registry, writer: Writer) -> None:
     lease = writer.open_lease()
-    needed = frozenset(writer.add_pack(lease, sequence=number) for number in range(600))
+    needed = frozenset(writer.add_pack(lease, b"%d" % number, sequence=number) for number in range(600))
     version = writer.log(b"A", lease=lease, needed_packs=needed).version
     assert registry.versions.needed_packs(version.id) == needed
     assert registry.packs.usable(needed) == needed

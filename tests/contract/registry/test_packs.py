@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from artfs.errors import Conflict, LeaseLost
 from artfs.model.digest import Digest, digest_of
-from artfs.model.entry import ChunkRef, LeaseId, PackId, make_pack_id
+from artfs.model.entry import ChunkRef, LeaseId, PackId, lease_of_pack, make_pack_id
 from artfs.model.names import ArtifactName
 from artfs.model.records import PackRecord
 from artfs.registry.open import Registry
@@ -126,6 +127,27 @@ def test_many_chunks_are_added_and_found(registry: Registry, writer: Writer) -> 
     registry.packs.add("team", lease, pack, 21000, refs)
     asked: list[Digest] = [ref.digest for ref in refs] * 2 + [A]
     assert registry.packs.find_chunks("team", lease, asked) == {ref.digest: ref for ref in refs}
+
+
+def test_packs_that_are_not_trusted_any_more_are_offered_to_no_commit_and_needed_as_before(
+    registry: Registry, writer: Writer
+) -> None:
+    version = writer.log(b"A").version
+    kept = registry.versions.needed_packs(writer.log(b"B").version.id)
+    damaged = registry.versions.needed_packs(version.id)
+    pending = writer.add_pack(writer.open_lease(), b"C")
+    registry.packs.distrust([*damaged, pending, make_pack_id(LeaseId(b"never opened"), 0)])
+    assert registry.packs.usable([*damaged, *kept]) == kept
+    lease = writer.open_lease()
+    assert registry.packs.find_chunks("team", lease, [digest_of(b"A"), digest_of(b"B")]).keys() == {digest_of(b"B")}
+    assert registry.packs.find_chunks("team", lease_of_pack(pending), [digest_of(b"C")]) != {}, "a commit may use its own"
+    registry.packs.doom_unneeded()
+    assert registry.versions.needed_packs(version.id) == damaged
+    assert all(all_packs(registry)[pack].doomed_at is None for pack in damaged)
+    # Who has found its chunks before may still commit, and a new pack with the same content is trusted.
+    writer.log(b"D", needed_packs=damaged)
+    again = registry.versions.needed_packs(writer.log(b"A", artifact=replace(BIKE, name="again")).version.id)
+    assert registry.packs.find_chunks("team", lease, [digest_of(b"A")])[digest_of(b"A")].pack in again
 
 
 def test_only_committed_packs_that_stay_are_usable(registry: Registry, writer: Writer) -> None:
