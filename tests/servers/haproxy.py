@@ -15,7 +15,7 @@ import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.servers.program import Program, Server, find_program, free_ports, listens
+from tests.servers.program import Program, Server, find_program, free_ports, listens, listens_at
 
 _CONFIGURATION = """
 global
@@ -80,7 +80,9 @@ class HaProxy(Server):
         host = "" if keep_host else f"http-request set-header Host 127.0.0.1:{backend_port}"
         configuration = _CONFIGURATION.format(folder=program.folder, lua=lua, port=port, backend_port=backend_port, host=host)
         (program.folder / "haproxy.cfg").write_text(configuration)
-        program.start([haproxy, "-db", "-q", "-f", "haproxy.cfg"], lambda: listens(port))
+        program.start(
+            [haproxy, "-db", "-q", "-f", "haproxy.cfg"], lambda: listens(port) and listens_at(program.folder / "command.sock")
+        )
         return cls(program, port)
 
     def requests(self, method: str = "") -> list[Request]:

@@ -11,15 +11,17 @@ import contextlib
 import itertools
 import os
 import pwd
+import select
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import psycopg
+
+from tests.servers.program import free_ports
 
 _START_TIMEOUT_S = 60
 _SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=32MB")
@@ -39,7 +41,7 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._names = (f"test_{number}" for number in itertools.count())
         self.host = host
-        self.port = _free_port()
+        self.port = free_ports(1)[0]
 
     @classmethod
     def start(cls, host: str = "127.0.0.1", *, crash_safe: bool = False) -> PostgresServer:
@@ -98,8 +100,7 @@ class PostgresServer:
         main = self._process.pid
         children = [int(pid) for pid in Path(f"/proc/{main}/task/{main}/children").read_text().split()]
         for pid in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _kill_and_wait(pid)
         self._shut_down(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -157,8 +158,12 @@ def _find_bin_dir() -> Path:
     raise AssertionError("PostgreSQL is not installed: apt-get install -y --no-install-recommends postgresql")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _kill_and_wait(pid: int) -> None:
+    """Until it is gone: a server that is started while one still holds the shared memory refuses to run."""
+    with contextlib.suppress(ProcessLookupError):
+        process = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            select.select([process], [], [], _START_TIMEOUT_S)
+        finally:
+            os.close(process)

@@ -10,6 +10,7 @@ it, both are for the main thread.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _START_TIMEOUT_S = 60
+_FIRST_PORT = 10_000
 
 Answers = Callable[[], bool]
 
@@ -103,12 +105,21 @@ class Server:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, all different."""
+    """Ports of 127.0.0.1 that nobody listens on, all different.
+
+    They are below those that the kernel gives to connections: one of these may be taken before the server has started.
+    """
+    end = max(int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]), 2 * _FIRST_PORT)
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+        while len(found) < count:
+            # By the system's chance: that of tests may be seeded, in several processes alike.
+            port = _FIRST_PORT + secrets.randbelow(end - _FIRST_PORT)
+            probe = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 def listens(port: int) -> bool:
@@ -117,6 +128,12 @@ def listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def listens_at(path: Path) -> bool:
+    """The same of a socket that is a file."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
 
 
 def status_of(url: str) -> int:

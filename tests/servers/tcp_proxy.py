@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 
-from tests.servers.program import Program, find_program, free_ports, listens
+from tests.servers.program import Program, Server, find_program, free_ports, listens, listens_at
 
 _CONFIGURATION = """
 global
@@ -29,11 +29,11 @@ listen pass
 """
 
 
-class TcpProxy:
+class TcpProxy(Server):
     """A running proxy. Make one with `start`, end it with `stop`."""
 
     def __init__(self, program: Program, port: int) -> None:
-        self._program = program
+        super().__init__(program)
         self.port = port
 
     @classmethod
@@ -43,11 +43,10 @@ class TcpProxy:
         program = Program("tcp-proxy")
         (port,) = free_ports(1)
         (program.folder / "haproxy.cfg").write_text(_CONFIGURATION.format(folder=program.folder, port=port, target=target))
-        program.start([haproxy, "-db", "-q", "-f", "haproxy.cfg"], lambda: listens(port))
+        program.start(
+            [haproxy, "-db", "-q", "-f", "haproxy.cfg"], lambda: listens(port) and listens_at(program.folder / "command.sock")
+        )
         return cls(program, port)
-
-    def stop(self) -> None:
-        self._program.stop()
 
     def break_connections(self) -> None:
         """Cut all connections that are open, in both directions."""
