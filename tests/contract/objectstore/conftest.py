@@ -18,6 +18,7 @@ from artfs.objectstore.memory import MemoryStore
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
 from artfs.objectstore.protocol import ObjectStore
+from tests.unit.cloud.conftest import Place, SetEnviron, open_place
 from tests.unit.cloud.conftest import clients as clients  # noqa: PLC0414  a fixture
 from tests.unit.cloud.conftest import set_environ as set_environ  # noqa: PLC0414  a fixture
 
@@ -93,3 +94,9 @@ def open_remote(kind: str, request: pytest.FixtureRequest) -> ObjectStore:
         return BucketStore(buckets.client(server), buckets.new(server))
     store = BucketStore(buckets.client(server), buckets.name(server), prefix)
     return MeteredStore(store) if "metered" in kind else store
+
+
+@pytest.fixture(params=["s3", "gs"])
+def place(request: pytest.FixtureRequest, set_environ: SetEnviron) -> Place:
+    """A new bucket behind a proxy that lets requests go wrong."""
+    return open_place(request.param, request, set_environ)

@@ -22,19 +22,13 @@ from artfs.objectstore.bucket import BucketStore
 from tests.servers.haproxy import HaProxy
 from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedFs
 from tests.unit.chunks.packs import ignore, pack_ids
-from tests.unit.cloud.conftest import IMPATIENT, Place, SetEnviron, open_place
+from tests.unit.cloud.conftest import IMPATIENT, Place, SetEnviron
 
 #: More than one piece of a connection, less than what takes time.
 DATA = random.Random(7).randbytes(300_000)
 IMPATIENT_WRITES = RetryPolicy(
     attempts=4, last_start_s=8, connect_timeout_s=1, read_timeout_s=2, attempt_timeout_s=2, first_wait_s=0.02, longest_wait_s=0.1
 )
-
-
-@pytest.fixture(params=["s3", "gs"])
-def place(request: pytest.FixtureRequest, set_environ: SetEnviron) -> Place:
-    """A bucket behind a proxy."""
-    return open_place(request.param, request, set_environ)
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""A prefix that is another registry's: refused by one sentence with the remedy, and nothing is written."""
+"""A repository whose objects are in a bucket: faults in the middle of a commit, and a prefix that is another registry's.
+
+Each is survived, or refused by one sentence with the remedy; then nothing is half there.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,17 @@ from pathlib import Path
 import pytest
 
 from artfs.config import load_config
-from artfs.errors import ConfigNotValid
+from artfs.errors import AccessDenied, ConfigNotValid, StoreFull
 from artfs.model.names import ArtifactName
 from artfs.repository.binding import ensure_bound
 from artfs.repository.commit import CommitRequest
 from artfs.repository.commit_folder import commit_folder
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
-from tests.unit.cloud.conftest import Place, SetEnviron, open_place
+from artfs.repository.verify import verify_repository
+from tests.unit.cloud.conftest import Place
 
 OpenRepository = Callable[[str], Repository]
-
-
-@pytest.fixture(params=["s3", "gs"])
-def place(request: pytest.FixtureRequest, set_environ: SetEnviron) -> Place:
-    return open_place(request.param, request, set_environ)
 
 
 @pytest.fixture
@@ -50,6 +49,49 @@ def commit(repository: Repository, tmp_path: Path) -> None:
     source.mkdir(exist_ok=True)
     (source / "cat").write_bytes(b"meow")
     commit_folder(repository, source, CommitRequest(ArtifactName("team", "demo", "pets"), type="dataset"))
+
+
+#: The object that holds the manifest: that with what is in the files is stored by then.
+MANIFEST = "00000001"
+
+
+def put_in_commit(place: Place) -> str:
+    """What is in the target of a request that stores in a commit: of S3 only the last, as the target of Google's tells no keys."""
+    return MANIFEST if place.scheme == "s3" else "/upload/"
+
+
+def assert_sound(repository: Repository, versions: int) -> None:
+    report = verify_repository(repository, read_data=True)
+    assert (report.problems, report.versions) == ([], versions)
+
+
+@pytest.mark.parametrize("fault", ["SlowDown", "reset", "truncated"])
+def test_a_commit_survives_what_passes(place: Place, open_with: OpenRepository, tmp_path: Path, fault: str) -> None:
+    with open_with("registry") as repository:
+        ensure_bound(repository)
+        if fault == "SlowDown":
+            place.proxy.fail(503, times=3, containing=put_in_commit(place))
+        elif fault == "reset":
+            place.proxy.drop(times=2, containing=put_in_commit(place))
+        commit(repository, tmp_path)
+        if fault == "truncated":
+            place.proxy.cut(40, times=2, method="GET", containing=MANIFEST)
+        assert_sound(repository, versions=1)
+
+
+@pytest.mark.parametrize("status", [401, 403, 507])
+def test_a_commit_whose_store_refuses_in_the_middle_is_not_there_and_can_be_made_again(
+    place: Place, open_with: OpenRepository, tmp_path: Path, status: int
+) -> None:
+    with open_with("registry") as repository:
+        ensure_bound(repository)
+        place.proxy.fail(status, times=1000, containing=put_in_commit(place))
+        with pytest.raises(StoreFull if status == 507 else AccessDenied, match="cannot be stored"):
+            commit(repository, tmp_path)
+        assert_sound(repository, versions=0)
+        place.proxy.clear()
+        commit(repository, tmp_path)
+        assert_sound(repository, versions=1)
 
 
 def test_a_prefix_that_another_registry_uses(place: Place, open_with: OpenRepository, tmp_path: Path) -> None:
