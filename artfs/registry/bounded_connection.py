@@ -7,6 +7,7 @@ disks hang, acknowledges whatever it is sent: so each wait for an answer has an 
 from __future__ import annotations
 
 import math
+import select
 import time
 from collections.abc import Generator
 from typing import Any, TypeVar
@@ -18,9 +19,14 @@ from artfs.registry.database import ANSWER_S
 
 T = TypeVar("T")
 
+#: A server that has answered just now is there.
+_TRUSTED_S = 5.0
+
 
 class BoundedConnection(psycopg.Connection[Any]):
     """Breaks, and raises OperationalError, when one answer takes longer than `database.ANSWER_S`."""
+
+    _heard_s = -math.inf
 
     @classmethod
     def reach(cls, *arguments: Any, **options: Any) -> BoundedConnection:
@@ -30,7 +36,30 @@ class BoundedConnection(psycopg.Connection[Any]):
         return cls.connect(*arguments, **options)
 
     def wait(self, gen: PQGen[T], *arguments: Any, **options: Any) -> T:
-        return super().wait(self._bounded(gen, ANSWER_S.get()), *arguments, **options)
+        answer = super().wait(self._bounded(gen, ANSWER_S.get()), *arguments, **options)
+        self._heard_s = time.monotonic()
+        return answer
+
+    def is_alive(self) -> bool:
+        """Whether the server is still at the other end. It is asked only after a pause: that is a round trip.
+
+        A server that ends says so, which is seen here at once. A host that has gone without a word since it answered last is
+        noticed by the transaction that begins now, which is then done again.
+        """
+        try:
+            if time.monotonic() < self._heard_s + _TRUSTED_S and not self._has_something_to_say():
+                return True
+            self.autocommit = True
+            self.execute("SELECT 1")
+            self.autocommit = False
+        except psycopg.Error:
+            return False
+        return True
+
+    def _has_something_to_say(self) -> bool:
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def _bounded(self, gen: PQGen[T], answer_s: float) -> Generator[Any, Any, T]:
         # psycopg waits for the socket in short intervals, and comes back with nothing when an interval has passed.

@@ -36,7 +36,7 @@ class Collections:
         return found if found is not None and found.type == type else self._database.write(work)
 
     def find(self, artifact: ArtifactName) -> CollectionRecord | None:
-        found = self._database.read(lambda connection: _select(connection, is_artifact(artifact)))
+        found = self._database.read_once(lambda connection: _select(connection, is_artifact(artifact)))
         return found[0] if found else None
 
     def get(self, artifact: ArtifactName) -> CollectionRecord:

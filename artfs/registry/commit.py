@@ -15,7 +15,7 @@ from artfs.model.chunk_list import encode_chunk_ref
 from artfs.model.entry import LeaseId, PackId
 from artfs.model.names import LATEST, ArtifactName, check_alias, format_version_label
 from artfs.model.records import CommitOutcome, Direction, VersionDraft, VersionRecord, VersionState
-from artfs.registry.dialects import now
+from artfs.registry.dialects import clock
 from artfs.registry.lease_rows import end_lease, lock_active_lease
 from artfs.registry.lineage_rows import add_edge
 from artfs.registry.schema import collections, packs, version_packs, versions
@@ -72,7 +72,7 @@ def _insert_version(connection: Connection, draft: VersionDraft, collection: Col
             description=draft.description,
             metadata=draft.metadata,
             state=VersionState.COMMITTED.value,
-            created_at=now(connection),
+            created_at=clock(connection),
         )
         .returning(versions.c.id)
     )

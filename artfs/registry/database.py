@@ -96,7 +96,8 @@ class Settlement(Protocol):
 class Database:
     """One database behind an engine.
 
-    `reading` and `writing` are views of one engine with the options each kind of transaction needs. `explain` says what an
+    `reading`, `reading_once` (for one statement) and `writing` are views of one engine with the options each kind of transaction
+    needs. `explain` says what an
     exception of the driver or of SQLAlchemy means.
     """
 
@@ -106,6 +107,7 @@ class Database:
         *,
         reading: Engine,
         writing: Engine,
+        reading_once: Engine | None = None,
         driver_error: type[Exception],
         explain: Callable[[Exception], Failure],
         patience_s: float = PATIENCE_S,
@@ -114,6 +116,7 @@ class Database:
     ) -> None:
         self._engine = engine
         self._reading = reading
+        self._reading_once = reading_once or reading
         self._writing = writing
         self._errors = (SQLAlchemyError, driver_error)
         self._explain = explain
@@ -129,6 +132,13 @@ class Database:
         """The result of `work`, which sees one consistent state: all that was committed, by any process, when it began."""
         self.prepare()
         return self._run(self._reading, work, None)
+
+    def read_once(self, work: Callable[[Connection], T]) -> T:
+        """As `read`, for work of one statement, or of several that need not agree: each sees a consistent state of its own.
+
+        A server that is far away is asked once, where beginning and ending a transaction would make it three times.
+        """
+        return self._run(self._reading_once, work, None)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Do `work` and commit it durably, or raise and leave no trace.

@@ -28,7 +28,7 @@ class Identity:
         self.address = address
 
     def get(self) -> IdentityRecord:
-        return self._database.read(_get)
+        return self._database.read_once(_get)
 
     def bind(self, store_id: str) -> IdentityRecord:
         """Bind the registry to an object store, unless it is bound already; what it is bound to now."""
@@ -43,7 +43,7 @@ class Identity:
         """Some packs that must be in the object store: the newest that versions need or needed a moment ago."""
         is_there = (packs.c.state == "committed") & packs.c.doomed_at.is_(None)
         query = select(packs.c.pack).where(is_there).order_by(packs.c.id.desc()).limit(count)
-        return [PackId(pack) for pack in self._database.read(lambda connection: connection.execute(query).scalars().all())]
+        return [PackId(pack) for pack in self._database.read_once(lambda connection: connection.execute(query).scalars().all())]
 
 
 def _get(connection: Connection) -> IdentityRecord:

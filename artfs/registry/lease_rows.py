@@ -9,19 +9,22 @@ from sqlalchemy import ColumnElement, Connection, select, update
 from artfs.errors import LeaseLost
 from artfs.model.entry import LeaseId
 from artfs.model.records import LeaseRecord
-from artfs.registry.dialects import now
+from artfs.registry.dialects import clock
 from artfs.registry.schema import entities, leases
 
 
-def lock_active_lease(connection: Connection, lease: LeaseId, *, for_what: str) -> int:
+def lock_active_lease(connection: Connection, lease: LeaseId, *, for_what: str, shared: bool = False) -> int:
     """Lock a lease that is neither ended nor expired, and return its entity's id. Raises LeaseLost.
 
     gc takes the same lock before it calls a lease dead, so what is written under this lock is seen by gc or never written (I4).
+    `shared` lets several write at once; it is for those who do not change the lease, as two that then do would wait for each other.
     """
-    query = select(leases).where(leases.c.lease == lease).with_for_update(key_share=True)
-    row = connection.execute(query).one_or_none()
-    # The time is taken after the lock was got: waiting for it may have taken long.
-    if row is None or row.ended_at is not None or row.expires_at <= now(connection):
+    query = select(leases.c.entity_id, leases.c.expires_at, leases.c.ended_at).where(leases.c.lease == lease)
+    query = query.with_for_update(read=shared, key_share=not shared)
+    locked = query.cte("locked").prefix_with("MATERIALIZED", dialect="postgresql")
+    # The time is taken after the lock was got, outside of what waits for it: that may have taken long.
+    row = connection.execute(select(locked, clock(connection).label("looked_at"))).one_or_none()
+    if row is None or row.ended_at is not None or row.expires_at <= row.looked_at:
         raise LeaseLost(f"{for_what} took longer than its lease, so what it had stored may have been collected: commit it again")
     entity_id: int = row.entity_id
     return entity_id
@@ -30,7 +33,7 @@ def lock_active_lease(connection: Connection, lease: LeaseId, *, for_what: str) 
 def end_lease(connection: Connection, lease: LeaseId) -> None:
     """End the lease; nothing happens when it has ended or is gone."""
     statement = update(leases).where(leases.c.lease == lease, leases.c.ended_at.is_(None))
-    connection.execute(statement.values(ended_at=now(connection)))
+    connection.execute(statement.values(ended_at=clock(connection)))
 
 
 def select_leases(connection: Connection, *criteria: ColumnElement[bool]) -> list[LeaseRecord]:

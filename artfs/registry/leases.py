@@ -14,7 +14,7 @@ from artfs.errors import Busy
 from artfs.model.entry import LEASE_ID_SIZE, LeaseId
 from artfs.model.records import LeaseRecord
 from artfs.registry.database import Database
-from artfs.registry.dialects import now
+from artfs.registry.dialects import clock, now
 from artfs.registry.lease_rows import end_lease, lock_active_lease, select_leases
 from artfs.registry.pack_rows import drop_pending
 from artfs.registry.schema import leases
@@ -32,17 +32,17 @@ class Leases:
 
         def work(connection: Connection) -> LeaseRecord:
             lease = LeaseId(secrets.token_bytes(LEASE_ID_SIZE))
-            started_at = now(connection)
-            connection.execute(
-                insert(leases).values(
-                    lease=lease,
-                    entity_id=ensure_entity(connection, entity),
-                    holder=holder,
-                    started_at=started_at,
-                    expires_at=started_at + timedelta(seconds=ttl_s),
-                )
+            statement = insert(leases).values(
+                lease=lease,
+                entity_id=ensure_entity(connection, entity),
+                holder=holder,
+                started_at=clock(connection),
+                expires_at=clock(connection, after=timedelta(seconds=ttl_s)),
             )
-            return select_leases(connection, leases.c.lease == lease)[0]
+            times = connection.execute(statement.returning(leases.c.started_at, leases.c.expires_at)).one()
+            return LeaseRecord(
+                id=lease, entity=entity, holder=holder, started_at=times.started_at, expires_at=times.expires_at, ended_at=None
+            )
 
         return self._database.write(work)
 
@@ -51,7 +51,7 @@ class Leases:
 
         def work(connection: Connection) -> None:
             lock_active_lease(connection, lease, for_what="this commit")
-            expires_at = now(connection) + timedelta(seconds=ttl_s)
+            expires_at = clock(connection, after=timedelta(seconds=ttl_s))
             connection.execute(update(leases).where(leases.c.lease == lease).values(expires_at=expires_at))
 
         self._database.write(work)

@@ -14,7 +14,7 @@ from artfs.model.entry import ChunkRef, LeaseId, PackId, lease_of_pack
 from artfs.model.pack_uses import PackUse
 from artfs.model.records import PackRecord
 from artfs.registry.database import Database
-from artfs.registry.dialects import now
+from artfs.registry.dialects import clock, now
 from artfs.registry.lease_rows import lock_active_lease
 from artfs.registry.pack_rows import IS_UNNEEDED, add_chunks, drop_chunks, drop_pending, insert_pack
 from artfs.registry.pack_uses import as_pack_record, select_uses
@@ -61,13 +61,13 @@ class Packs:
         """
 
         def work(connection: Connection) -> None:
-            entity_id = lock_active_lease(connection, lease, for_what=f"storing content of {entity}")
+            entity_id = lock_active_lease(connection, lease, for_what=f"storing content of {entity}", shared=True)
             values = {
                 "pack": pack_id,
                 "lease": lease_of_pack(pack_id),
                 "entity_id": entity_id,
                 "size": size,
-                "created_at": now(connection),
+                "created_at": clock(connection),
                 "state": "pending",
             }
             add_chunks(connection, entity_id, insert_pack(connection, values), chunks)
@@ -85,7 +85,7 @@ class Packs:
         def work(connection: Connection) -> dict[Digest, ChunkRef]:
             return _find(connection, _FIND_CHUNKS, {"entity": entity, "lease": lease}, digests, avoided)
 
-        return self._database.read(work) if digests else {}
+        return self._database.read_once(work) if digests else {}
 
     def take_back(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
         """Where those of the chunks lie that are in doomed packs of the entity only, which are not doomed any more afterwards.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import URL, create_engine, event
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from artfs.errors import ConfigNotValid, IntegrityError, InternalError, RegistryUnavailable, StoreFull
@@ -61,7 +61,6 @@ def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         isolation_level="READ COMMITTED",
-        pool_pre_ping=True,
         pool_size=_KEPT_CONNECTIONS,
         max_overflow=_MOST_CONNECTIONS - _KEPT_CONNECTIONS,
         pool_use_lifo=True,
@@ -70,10 +69,12 @@ def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
         use_native_hstore=False,  # or the first connection asks whether the server has it
     )
     event.listen(engine, "do_connect", lambda _dialect, _record, words, options: BoundedConnection.reach(*words, **options))
+    event.listen(engine, "checkout", _check_alive)
     name = url.render_as_string(hide_password=True)
     return Database(
         engine,
         reading=engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
+        reading_once=engine.execution_options(isolation_level="AUTOCOMMIT"),
         writing=engine,
         driver_error=psycopg.Error,
         explain=lambda error: _explain(error, name),
@@ -89,6 +90,13 @@ def _connect_arguments(url: URL, patience_s: float) -> dict[str, Any]:
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     said = url.query.get("options", "")  # later ones win
     return {name: value for name, value in _REACHING.items() if name not in url.query} | {"options": f"{options} {said}".strip()}
+
+
+def _check_alive(connection: Any, record: Any, proxy: Any) -> None:
+    """Before a transaction: all connections are made anew when this one is lost."""
+    del record, proxy
+    if not connection.is_alive():
+        raise InvalidatePoolError
 
 
 def _explain(error: Exception, name: str) -> Failure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, select
@@ -11,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from artfs.errors import NotFound, UserError
 from artfs.model.names import ArtifactName
 from artfs.registry.announcements import announce
-from artfs.registry.dialects import insert_missing, now
+from artfs.registry.dialects import clock, insert_missing
 from artfs.registry.schema import collections, entities, projects
 from artfs.registry.suggestions import missing_artifact
 
@@ -37,7 +36,7 @@ def ensure_entity(connection: Connection, entity: str) -> int:
     query = select(entities.c.id).where(entities.c.name == entity)
     found: int | None = connection.execute(query).scalar()
     if found is None:
-        insert_missing(connection, entities, name=entity, created_at=now(connection))
+        insert_missing(connection, entities, name=entity, created_at=clock(connection))
         found = connection.execute(query).scalar_one()
     return found
 
@@ -47,7 +46,7 @@ def ensure_project(connection: Connection, entity: str, project: str) -> int:
     found: int | None = connection.execute(query).scalar()
     if found is None:
         entity_id = ensure_entity(connection, entity)
-        insert_missing(connection, projects, entity_id=entity_id, name=project, created_at=now(connection))
+        insert_missing(connection, projects, entity_id=entity_id, name=project, created_at=clock(connection))
         found = connection.execute(query).scalar_one()
     return found
 
@@ -87,10 +86,8 @@ def ensure_collection(connection: Connection, artifact: ArtifactName, type_name:
         if type_name is None:
             raise NotFound(f"{missing_artifact(connection, artifact)}; to make it, say which type it has")
         project_id = ensure_project(connection, artifact.entity, artifact.project)
-        created_at: datetime = now(connection)
-        insert_missing(
-            connection, collections, project_id=project_id, name=artifact.name, type=type_name, next_number=0, created_at=created_at
-        )
+        values = {"project_id": project_id, "name": artifact.name, "type": type_name, "next_number": 0}
+        insert_missing(connection, collections, **values, created_at=clock(connection))
         row = lock_collection(connection, artifact)
     return _of_type(row, artifact, type_name)
 

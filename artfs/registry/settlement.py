@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, delete, select
 
-from artfs.registry.dialects import insert, now
+from artfs.registry.dialects import clock, insert
 from artfs.registry.schema import transactions
 
 _TOKEN_SIZE = 16
@@ -41,12 +41,12 @@ class TokenSettlement:
 
 def _insert(connection: Connection, token: bytes) -> bool:
     """False when the token is there already."""
-    values = insert(connection, transactions).values(token=token, written_at=now(connection))
+    values = insert(connection, transactions).values(token=token, written_at=clock(connection))
     return connection.execute(values.on_conflict_do_nothing().returning(transactions.c.token)).scalar() is not None
 
 
 def _clean(connection: Connection) -> None:
-    old = select(transactions.c.token).where(transactions.c.written_at < now(connection) - _KEPT).limit(_CLEANED_AT_ONCE)
+    old = select(transactions.c.token).where(transactions.c.written_at < clock(connection, after=-_KEPT)).limit(_CLEANED_AT_ONCE)
     # Rows that another transaction removes are left to it: nobody waits here.
     connection.execute(
         delete(transactions).where(transactions.c.token.in_(old.with_for_update(skip_locked=True).scalar_subquery()))

@@ -11,7 +11,7 @@ from artfs.errors import NotFound
 from artfs.model.chunk_list import decode_chunk_ref
 from artfs.model.names import ArtifactName
 from artfs.model.records import VersionRecord, VersionState
-from artfs.registry.dialects import insert, now
+from artfs.registry.dialects import clock, insert
 from artfs.registry.schema import aliases, collections, entities, projects, versions
 
 #: Ids in one IN list: enough to make round trips rare, few enough for every database.
@@ -58,15 +58,14 @@ def require_live(record: VersionRecord) -> VersionRecord:
 
 def place_aliases(connection: Connection, collection_id: int, version_id: int, names: Iterable[str]) -> None:
     """Make the aliases stand on the version, wherever they were before. The collection must be locked."""
-    moved_at = now(connection)
     for name in dict.fromkeys(names):
         statement = insert(connection, aliases).values(
-            collection_id=collection_id, name=name, version_id=version_id, moved_at=moved_at
+            collection_id=collection_id, name=name, version_id=version_id, moved_at=clock(connection)
         )
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["collection_id", "name"],
-                set_={"version_id": version_id, "moved_at": moved_at},
+                set_={"version_id": version_id, "moved_at": statement.excluded.moved_at},
                 # One that stands there already has not moved.
                 where=aliases.c.version_id != version_id,
             )

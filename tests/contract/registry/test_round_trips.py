@@ -1,0 +1,51 @@
+"""How often a registry that is far away is asked: each round trip takes as long as the way there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from artfs.model.digest import digest_of
+from artfs.model.entry import ChunkRef, make_pack_id
+from artfs.model.names import ArtifactName
+from artfs.registry.open import Registry, open_registry
+from tests.contract.registry.relay import Relay, relay_to
+from tests.servers.postgres import PostgresServer
+
+ARTIFACT = ArtifactName("someone", "project", "name")
+
+
+@pytest.fixture
+def relay(postgres_server: PostgresServer) -> Iterator[Relay]:
+    with relay_to(postgres_server.port) as relay:
+        yield relay
+
+
+@pytest.fixture
+def far(relay: Relay, postgres_server: PostgresServer) -> Iterator[Registry]:
+    """A registry through the relay, which has been used."""
+    with closing(open_registry(relay.url(postgres_server.create_database()))) as opened:
+        opened.leases.open(ARTIFACT.entity, "holder", 60)
+        relay.sent.clear()
+        yield opened
+
+
+def test_a_look_up_is_one_round_trip(relay: Relay, far: Registry) -> None:
+    far.collections.find(ARTIFACT)
+    assert len(relay.sent) == 1
+    lease = far.leases.open(ARTIFACT.entity, "holder", 60).id
+    relay.sent.clear()
+    assert not far.packs.find_chunks(ARTIFACT.entity, lease, [digest_of(b"chunk")])
+    assert len(relay.sent) == 1
+
+
+def test_a_transaction_asks_neither_for_the_time_nor_whether_the_server_is_there(relay: Relay, far: Registry) -> None:
+    lease = far.leases.open(ARTIFACT.entity, "holder", 60).id
+    assert len(relay.sent) == 5, "begin, the entity, the lease, the token, commit"
+    relay.sent.clear()
+    pack = make_pack_id(lease, 0)
+    refs = [ChunkRef(digest_of(bytes([number])), 1, pack, number, 1) for number in range(20)]
+    far.packs.add(ARTIFACT.entity, lease, pack, 100, refs)
+    assert len(relay.sent) == 6, "begin, the lease, the pack, its chunks, the token, commit"
