@@ -12,15 +12,16 @@ One call runs in one thread; what is copied is read by several.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from artfs.content.manifest_writer import WrittenManifest
 from artfs.content.manifests import Manifest
-from artfs.errors import ArtfsError, Conflict, UserError
+from artfs.errors import ArtfsError, Conflict, PackMissing, UserError
 from artfs.model.names import ArtifactName
 from artfs.model.records import AliasMoves, VersionImport, VersionRecord
 from artfs.repository.copy_chunks import REMOTE_THREADS, CopyTotals
@@ -29,6 +30,8 @@ from artfs.repository.copy_plan import ArtifactPlan, plan_artifact
 from artfs.repository.copy_version import Common, DoomedToo, VersionCopier
 from artfs.repository.leased_ingest import LeasedIngest, begin_ingest
 from artfs.repository.repository import Repository
+
+logger = logging.getLogger(__name__)
 
 #: Told the bytes of files that are at the destination, and how many there will be.
 OnProgress = Callable[[int, int], object]
@@ -143,10 +146,12 @@ class _ArtifactCopier:
         common = None if self._before is None else (self._source.manifest(self._before[0]), self._before[1]())
         try:
             return self._try_to_copy(version, common)
-        except Conflict:
-            # The machine slept for longer than a lease, or a version with which this one has packs in common is gone. What was sent
-            # is found again. What is not of this kind is a conflict the second time as well.
-            return self._try_to_copy(version, None)
+        except (Conflict, PackMissing) as error:
+            # The machine slept for longer than a lease, a version with which this one has packs in common is gone, or a repack has
+            # moved this one at the source. What was sent is found again. What is not of this kind fails the second time as well.
+            logger.info("copying %s once more: %s", version.qualified_name, error)
+            now = self._source.registry.versions.get(version.id)
+            return self._try_to_copy(replace(version, manifest=now.manifest), None)
 
     def _try_to_copy(self, version: VersionRecord, common: Common | None) -> bool:
         packs = DoomedToo(self._destination.registry.packs)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 from artfs.config import Config, load_config
 from artfs.errors import StoreUnavailable
+from artfs.model.entry import pack_key
+from artfs.objectstore.memory import MemoryStore
 from artfs.objectstore.open import open_objects
 from artfs.registry.open import open_registry
 from artfs.repository.commit import begin_ingest
@@ -21,8 +25,9 @@ from artfs.repository.gc import collect_garbage
 from artfs.repository.open import assemble_repository, open_repository
 from artfs.repository.repository import Repository
 from tests.fault.crashing import Points, crashing_repository
+from tests.fault.moving import move_and_collect
 from tests.fault.versions import assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, expire_leases
-from tests.unit.repository.copying import DATASET, assert_same, copy_all, make_history, noise
+from tests.unit.repository.copying import DATASET, assert_same, copy_all, facts, make_history, noise
 
 
 class _FailingStore:
@@ -43,6 +48,45 @@ class _FailingStore:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+
+class _MovingStore(MemoryStore):
+    """Does `act` once, after the second read of the object `key`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.key = ""
+        self.act: Callable[[], object] = lambda: None
+        self._reads = 0
+
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        data = super().read_range(key, offset, length)
+        self._reads += key == self.key
+        if self._reads == 2:
+            self.key, self._reads = "", 0
+            self.act()
+        return data
+
+
+def test_a_version_that_a_repack_moves_while_it_is_copied_is_copied(
+    config: Config, destination: Repository, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "artfs.repository.copy")
+    store = _MovingStore()
+    # Long names, so that the pages are read in two requests.
+    files = {noise(number, 100).hex(): b"%d" % number for number in range(5000)}
+    with (
+        assemble_repository(config, open_registry(config.registry), store) as mover,
+        assemble_repository(config, open_registry(config.registry), store) as source,
+    ):
+        version = commit(mover, files, artifact=DATASET).version
+        store.key = pack_key(version.manifest.pack)
+        store.act = lambda: move_and_collect(mover, version)
+        report = copy_all(source, destination, [DATASET])
+        assert "copying tester/default/bike-dataset:v0 once more" in caplog.text
+        assert [copied.number for copied in report.artifacts[0].copied] == [0]
+        assert facts(destination, DATASET) == facts(source, DATASET)
+        assert_sound(destination)
 
 
 class _Crash(BaseException):
