@@ -40,8 +40,9 @@ from tests.unit.cloud.conftest import SetEnviron
 from tests.unit.cloud.conftest import set_environ as set_environ  # noqa: PLC0414  a fixture
 
 HELD = ArtifactName("tester", "default", "held")
-KILLS = 40 if os.environ.get("ARTFS_TEST_LONG") else 4
-WRITERS = 2 if KILLS > 4 else 1
+LONG = bool(os.environ.get("ARTFS_TEST_LONG"))
+KILLS = 40 if LONG else 4
+WRITERS = 2 if LONG else 1
 #: Versions that stay when the oldest are deleted.
 KEPT = 4
 
@@ -142,6 +143,8 @@ def processes(shared: dict[str, str], tmp_path: Path) -> Iterator[Processes]:
     processes.kill_all()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800 if LONG else 300)
 def test_repacks_that_are_killed_harm_neither_writers_nor_readers(
     shared: dict[str, str], processes: Processes, tmp_path: Path
 ) -> None:
