@@ -79,6 +79,16 @@ class ContentReader:
         """
         return entry.size if entry.kind is Kind.FILE else self._reference_reader(entry).size(entry, anew=anew)
 
+    def read_now(self, entry: Entry, offset: int, length: int) -> Piece | None:
+        """What `read` would return, if it is in memory; None where it is not. Never waits for more than a short lock."""
+        return self._reference_reader(entry).read_now(entry, offset, length) if entry.kind is Kind.REFERENCE else None
+
+    def read_piece(self, entry: Entry, offset: int, length: int, following: Following | None = None) -> Piece:
+        """What `read` returns, not copied where that can be."""
+        if entry.kind is Kind.REFERENCE:
+            return self._reference_reader(entry).read(entry, offset, length)
+        return self.read(entry, offset, length, following)
+
     def read(self, entry: Entry, offset: int, length: int, following: Following | None = None) -> bytes:
         """`length` bytes of the file from `offset` on; fewer only where the file ends.
 
@@ -86,7 +96,7 @@ class ContentReader:
         Of a reference also ReferenceChanged where its content is not what was recorded (I9), AccessDenied and ReferenceUnavailable.
         """
         if entry.kind is Kind.REFERENCE:
-            return self._reference_reader(entry).read(entry, offset, length)
+            return bytes(self._reference_reader(entry).read(entry, offset, length))
         content = _content_of(entry)
         end = min(offset + length, entry.size)
         if offset >= end:

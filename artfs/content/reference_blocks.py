@@ -3,12 +3,15 @@
 A range is asked for in whole blocks, so that readers of neighbouring bytes meet; blocks missing side by side are one request. A
 small file is one request as a whole. Homes that give nothing but the whole of a large file fill a spool, which is then read from.
 
+What a large request has brought in one buffer is kept as it came: under the key of each block is a view that begins with the block
+and goes on to the end of the buffer. So most reads are a part of one view, and nothing is copied. The memory counts whole buffers.
+
 Any thread; without state of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from artfs.chunks.shared_fetches import SharedFetches
@@ -32,6 +35,10 @@ MOST_AT_ONCE = 8 << 20
 #: A file up to this size is one request. Less where there is little memory: it must not be asked for again for each range.
 _SMALL = 1 << 20
 _SMALL_SHARE = 8
+#: From this size on a client has put its answer together into a buffer of just that size; a smaller one may be a part of what it
+#: has read from the connection. And of a small memory a buffer must not be too large a part.
+_LEAST_VIEWED = 1 << 20
+_VIEWED_SHARE = 16
 
 _Key = tuple[Digest, int]
 
@@ -44,23 +51,23 @@ class ReferenceBlocks:
         self._shared = shared
         self._spools = spools
         self._small = min(_SMALL, shared.memory // _SMALL_SHARE)
+        self._most_viewed = shared.memory // _VIEWED_SHARE
 
     def is_small(self, size: int) -> bool:
         """True if a file of `size` bytes is fetched as a whole."""
         return size <= self._small
 
-    def read(self, pinned: Pinned, size: int, offset: int, end: int) -> bytes:
+    def read(self, pinned: Pinned, size: int, offset: int, end: int) -> Piece:
         """The bytes from `offset` up to `end`, which is not beyond `size`, the end of the content."""
         keys = self._keys(pinned, size, offset, end)
         found = self._shared.get(dict.fromkeys(keys), partial(self._fetch, pinned, size))
-        first = keys[0][1]
-        blocks = [found[key] for key in keys[offset // BLOCK - first : (end - 1) // BLOCK - first + 1]]
-        start = offset // BLOCK * BLOCK
-        if len(blocks) == 1:
-            return blocks[0][offset - start : end - start]
-        blocks[0] = blocks[0][offset - start :]
-        blocks[-1] = blocks[-1][: end - (end - 1) // BLOCK * BLOCK]
-        return b"".join(blocks)
+        data = _assemble(pinned, offset, end, found.get)
+        assert data is not None  # noqa: S101 - all blocks of the range are there
+        return data
+
+    def peek(self, pinned: Pinned, offset: int, end: int) -> Piece | None:
+        """The same if all of it is in memory. Does not wait."""
+        return _assemble(pinned, offset, end, self._shared.peek)
 
     def bring(self, pinned: Pinned, size: int, offset: int, length: int) -> None:
         """Have the bytes in memory for those who come to read them. The first block belongs to who reads its beginning."""
@@ -79,8 +86,8 @@ class ReferenceBlocks:
             offset, end = 0, size
         return [(pinned.key, number) for number in range(offset // BLOCK, (end - 1) // BLOCK + 1)]
 
-    def _fetch(self, pinned: Pinned, size: int, own: dict[_Key, None]) -> dict[_Key, bytes]:
-        fetched: dict[_Key, bytes] = {}
+    def _fetch(self, pinned: Pinned, size: int, own: dict[_Key, None]) -> dict[_Key, Piece]:
+        fetched: dict[_Key, Piece] = {}
         for run in _runs(number for _, number in own):
             start, stop = run.start * BLOCK, min(run.stop * BLOCK, size)
             self._shared.reserve(stop - start)  # not to be held beside a full cache (I7)
@@ -90,7 +97,7 @@ class ReferenceBlocks:
                 self._shared.release(stop - start)
         return fetched
 
-    def _fetch_range(self, pinned: Pinned, size: int, start: int, stop: int) -> dict[_Key, bytes]:
+    def _fetch_range(self, pinned: Pinned, size: int, start: int, stop: int) -> dict[_Key, Piece]:
         length = stop - start
         answer = self._fetches.ask(pinned, start, length)
         try:
@@ -103,11 +110,13 @@ class ReferenceBlocks:
         close_pieces(answer)
         if total < length:
             raise wrong_size(pinned, start + total)
+        if len(pieces) == 1 and _LEAST_VIEWED <= total <= self._most_viewed:
+            return _views(pinned, start, memoryview(pieces[0]))
         return _blocks(pinned, start, pieces)
 
     def _from_whole(
         self, pinned: Pinned, size: int, wanted: tuple[int, int], answer: Fetched, pieces: list[Piece]
-    ) -> dict[_Key, bytes]:
+    ) -> dict[_Key, Piece]:
         if answer.start != 0:
             raise sent_something_else(pinned)
         if not self.is_small(size):
@@ -120,8 +129,25 @@ class ReferenceBlocks:
         return _blocks(pinned, 0, pieces)
 
 
-def _blocks(pinned: Pinned, start: int, pieces: Iterable[Piece]) -> dict[_Key, bytes]:
+def _blocks(pinned: Pinned, start: int, pieces: Iterable[Piece]) -> dict[_Key, Piece]:
     return {(pinned.key, number): block for number, block in enumerate(cut(pieces, BLOCK), start // BLOCK)}
+
+
+def _views(pinned: Pinned, start: int, buffer: memoryview) -> dict[_Key, Piece]:
+    return {(pinned.key, (start + at) // BLOCK): buffer[at:] for at in range(0, len(buffer), BLOCK)}
+
+
+def _assemble(pinned: Pinned, offset: int, end: int, get: Callable[[_Key], Piece | None]) -> Piece | None:
+    """The range out of what `get` has under the keys of blocks; None where it has nothing."""
+    pieces: list[Piece] = []
+    position = offset // BLOCK * BLOCK
+    while position < end:
+        data = get((pinned.key, position // BLOCK))
+        if data is None:
+            return None
+        pieces.append(memoryview(data)[max(0, offset - position) : end - position])
+        position += len(data)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _runs(numbers: Iterable[int]) -> list[range]:

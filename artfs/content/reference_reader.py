@@ -61,7 +61,21 @@ class ReferenceReader:
         """The size; its home is asked where it was not recorded, once unless `anew`. Raises what a home raises."""
         return self._sized(entry, self._pins.refresh(entry) if anew else self._pins.get(entry))[1]
 
-    def read(self, entry: Entry, offset: int, length: int) -> bytes:
+    def read_now(self, entry: Entry, offset: int, length: int) -> Piece | None:
+        """What `read` would return, if it is in memory. Never waits for more than a short lock."""
+        pinned = self._pins.known(entry)
+        size = None if pinned is None else pinned.reference.size
+        if pinned is None or size is None:
+            return None
+        end = min(offset + length, size)
+        if offset >= end:
+            return b""
+        data = self._blocks.peek(pinned, offset, end)
+        if data is not None:
+            self._note(pinned, size, offset, end)
+        return data
+
+    def read(self, entry: Entry, offset: int, length: int) -> Piece:
         """`length` bytes from `offset` on; fewer only where the content ends."""
         pinned, size = self._sized(entry, self._pins.get(entry))
         end = min(offset + length, size)
@@ -70,9 +84,7 @@ class ReferenceReader:
         spool = self._spools.get(pinned.key)
         if spool is not None:
             return spool.read(offset, end)
-        if not self._blocks.is_small(size):
-            # Before reading, so that what comes next is on its way meanwhile.
-            self._prefetch.note(pinned.key, offset, end - offset, size, partial(self._blocks.bring, pinned, size))
+        self._note(pinned, size, offset, end)  # before reading, so that what comes next is on its way meanwhile
         return self._blocks.read(pinned, size, offset, end)
 
     def iter_bytes(self, entry: Entry, *, is_scratch: bool = False) -> Iterator[Piece]:
@@ -89,6 +101,10 @@ class ReferenceReader:
         self._prefetch.close(wait=False)
         self._streams.close()
         self._spools.close()
+
+    def _note(self, pinned: Pinned, size: int, offset: int, end: int) -> None:
+        if not self._blocks.is_small(size):
+            self._prefetch.note(pinned.key, offset, end - offset, size, partial(self._blocks.bring, pinned, size))
 
     def _sized(self, entry: Entry, pinned: Pinned) -> tuple[Pinned, int]:
         size = pinned.reference.size

@@ -18,11 +18,13 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import pyfuse3
 
 from artfs.content.workers import Workers
 from artfs.errors import ArtfsError
+from artfs.references.protocol import Piece
 from artfs.vfs.version_nodes import VersionFile
 
 logger = logging.getLogger(__name__)
@@ -102,10 +104,10 @@ class PagePusher:
             self._busy_origins.add(origin)
         threads.submit(partial(self._push, ino, node, stream, origin))
 
-    def _store(self, ino: int, offset: int, data: bytes) -> None:
+    def _store(self, ino: int, offset: int, data: Piece) -> None:
         with self._storing:
             if self._threads is not None:
-                pyfuse3.notify_store(ino, offset, data)
+                pyfuse3.notify_store(ino, offset, cast("bytes", data))  # it takes any buffer
 
     def _push(self, ino: int, node: VersionFile, stream: _Stream, origin: str | None) -> None:
         try:

@@ -15,6 +15,7 @@ from typing import ClassVar, NamedTuple, Protocol, Self
 from artfs.errors import ReadOnly
 from artfs.model.entry import Entry
 from artfs.model.names import ArtifactName
+from artfs.references.protocol import Piece
 from artfs.references.uri import origin_of
 from artfs.vfs.attributes import NEVER_S, Attributes, Changes
 
@@ -43,7 +44,7 @@ class OpenFile(Protocol):
         """As `Node.origin`."""
         ...
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int) -> Piece:
         """Bytes from `offset` on, fewer than `length` only at the end."""
         ...
 
@@ -138,7 +139,7 @@ class Node:
         """None when reading needs no state: `read` of the node itself is called then."""
         raise os_error(errno.EISDIR, self.where)
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int) -> Piece:
         raise os_error(errno.EISDIR, self.where)
 
     def change(self, changes: Changes, file: OpenFile | None) -> Attributes:

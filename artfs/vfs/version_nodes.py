@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 from artfs.errors import IntegrityError, PackMissing
 from artfs.model.entry import Entry, Kind
+from artfs.references.protocol import Piece
 from artfs.vfs.attributes import (
     FOREVER_S,
     NEVER_S,
@@ -141,10 +142,15 @@ class VersionFile(_Leaf):
             raise self.refuse_change()
         return None
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int) -> Piece:
         return self._read(self.entry.size, offset, length)
 
-    def _read(self, size: int, offset: int, length: int) -> bytes:
+    def read_now(self, offset: int, length: int) -> Piece | None:
+        """What `read` would return, if it is in memory. Never waits for more than a short lock."""
+        data = self._reading.reader.read_now(self.entry, offset, length)
+        return data if data is not None and len(data) == max(0, min(length, self.size - offset)) else None
+
+    def _read(self, size: int, offset: int, length: int) -> Piece:
         if offset >= size or length <= 0:
             return b""
         data = self._read_entry(offset, length)
@@ -152,16 +158,16 @@ class VersionFile(_Leaf):
             raise IntegrityError(f"{self.where} is shorter than its manifest says: run 'artfs verify --read-data'")
         return data
 
-    def _read_entry(self, offset: int, length: int) -> bytes:
+    def _read_entry(self, offset: int, length: int) -> Piece:
         try:
-            return self._reading.reader.read(self.entry, offset, length, self._following)
+            return self._reading.reader.read_piece(self.entry, offset, length, self._following)
         except PackMissing:
             # The chunk store knows where chunks were moved to, but the chunk lists of a long file were written anew.
             moved = self.view.manifest.look_again(self.entry.path)
             if moved is None or moved.content == self.entry.content:
                 raise
             self.entry = moved
-        return self._reading.reader.read(self.entry, offset, length, self._following)
+        return self._reading.reader.read_piece(self.entry, offset, length, self._following)
 
     def _following(self) -> Iterator[Entry]:
         """What a program reads next that goes through the directory in order."""
@@ -202,7 +208,7 @@ class UnsizedReference(VersionReference):
         size = self._reading.reader.known_size(self.entry)
         return self._sized(0, NEVER_S) if size is None else self._sized(size)
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int) -> Piece:
         return self._read(self._reading.reader.size(self.entry), offset, length)
 
 

@@ -58,12 +58,16 @@ class Given(Endless):
 
 @dataclass
 class Thing:
-    """What is at one URI. Without `etag` its digest identifies it; without `gives_ranges` it comes as a whole."""
+    """What is at one URI. Without `etag` its digest identifies it; without `gives_ranges` it comes as a whole.
+
+    An answer comes in pieces of `piece` bytes, the last of them shorter.
+    """
 
     content: Endless
     etag: str | None = '"e1"'
     gives_ranges: bool = True
     says_size: bool = True
+    piece: int = _PIECE
 
 
 @dataclass(eq=False)
@@ -120,12 +124,12 @@ class MemoryHome:
     def _pieces(self, reference: Reference, thing: Thing, start: int, stop: int, breaks_off: int | None) -> Iterator[bytes]:
         sent = 0
         wrong = thing.etag is None and recorded_digest(reference) and reference.etag != digest_etag(thing)
-        for place in range(start, stop, _PIECE):
-            piece = thing.content.read(place, min(place + _PIECE, stop))
+        for place in range(start, stop, thing.piece):
+            piece = thing.content.read(place, min(place + thing.piece, stop))
             if breaks_off is not None and sent + len(piece) > breaks_off:
                 yield piece[: breaks_off - sent]
                 raise ReferenceUnavailable(f"{reference.uri} has ended early")
-            if wrong and place + _PIECE >= stop:
+            if wrong and place + thing.piece >= stop:
                 raise reference_changed(reference, self._found(reference.uri))
             sent += len(piece)
             with self._lock:

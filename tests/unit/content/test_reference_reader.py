@@ -25,17 +25,25 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
     ranges=st.lists(st.tuples(st.integers(0, 3 * MIB), st.integers(0, MIB)), max_size=6),
     gives_ranges=st.booleans(),
     memory=st.sampled_from([0, 300 * KIB, 64 * MIB]),
+    piece=st.sampled_from([256 * KIB, 8 * MIB]),
 )
 @settings(deadline=None, max_examples=150)
 def test_any_range_equals_the_source(
-    tmp_path_factory: pytest.TempPathFactory, size: int, ranges: list[tuple[int, int]], gives_ranges: bool, memory: int
+    tmp_path_factory: pytest.TempPathFactory,
+    *,
+    size: int,
+    ranges: list[tuple[int, int]],
+    gives_ranges: bool,
+    memory: int,
+    piece: int,
 ) -> None:
     remote = Remote()
     content = Endless(size)
-    entry = remote.put("f", content, gives_ranges=gives_ranges)
+    entry = remote.put("f", content, gives_ranges=gives_ranges, piece=piece)
     reader = ReferenceReader(remote.references, SharedFetches(memory), tmp_path_factory.getbasetemp() / "spools")
     for offset, length in ranges:
         assert reader.read(entry, offset, length) == content.read(offset, offset + length)
+        assert reader.read_now(entry, offset, length) in {None, content.read(offset, offset + length)}
     reader.close()
 
 
@@ -46,6 +54,31 @@ def test_a_small_file_is_one_request_however_it_is_read(remote: Remote, opened: 
     for offset in (500 * KIB, 0, 128 * KIB, 800 * KIB):
         assert reader.read(entry, offset, 128 * KIB) == data[offset : offset + 128 * KIB]
     assert remote.home.fetches == [("mem://box/f", 0, 900 * KIB)]
+
+
+def test_what_is_in_memory_is_read_without_waiting_and_what_is_not_is_not_asked_for(remote: Remote, opened: Opener) -> None:
+    content = Endless(100 * MIB)
+    entry = remote.put("f", content)
+    reader = opened()
+    reader.read(entry, 10 * MIB, BLOCK)
+    asked = remote.home.fetches.copy()
+    assert reader.read_now(entry, 10 * MIB + 5, 1000) == content.read(10 * MIB + 5, 10 * MIB + 1005)
+    assert reader.read_now(entry, 10 * MIB + 5, BLOCK) is None
+    assert reader.read_now(entry, 50 * MIB, 1) is None
+    assert reader.read_now(entry, 100 * MIB, 1) == b""
+    assert remote.home.fetches == asked
+
+
+def test_a_part_of_what_came_in_one_buffer_is_a_view_of_it(remote: Remote, opened: Opener) -> None:
+    content = Endless(100 * MIB)
+    entry = remote.put("f", content, piece=8 * MIB)
+    reader = opened()
+    whole = reader.read(entry, 0, 2 * MIB)
+    part = reader.read_now(entry, BLOCK + 7, MIB)
+    assert isinstance(whole, memoryview)
+    assert isinstance(part, memoryview)
+    assert part.obj is whole.obj
+    assert part == content.read(BLOCK + 7, BLOCK + 7 + MIB)
 
 
 def test_adjacent_missing_blocks_are_one_request(remote: Remote, opened: Opener) -> None:
