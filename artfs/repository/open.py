@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 from artfs.chunks.disk_cache.open import open_disk_cache
 from artfs.chunks.shared_fetches import SharedFetches
@@ -13,6 +14,7 @@ from artfs.content.paces import NEAR, far
 from artfs.content.reader import ContentReader
 from artfs.content.reference_reader import ReferenceReader
 from artfs.content.workers import Workers
+from artfs.errors import ArtfsError
 from artfs.model.secret_uris import shown_uri
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
@@ -20,6 +22,7 @@ from artfs.objectstore.protocol import ObjectStore
 from artfs.references.open import open_references
 from artfs.references.references import References
 from artfs.registry.open import Registry, open_registry
+from artfs.repository.binding import MARK_KEY
 from artfs.repository.known_files import KnownFiles
 from artfs.repository.known_names import KnownNames
 from artfs.repository.leases import LeaseKeeper
@@ -29,13 +32,25 @@ from artfs.repository.repository import Repository
 _FETCH_THREADS = 16
 
 
-def open_repository(config: Config) -> Repository:
-    """Open the registry and the object store that `config` names, creating what is not there yet."""
+def open_repository(config: Config, *, to_write: bool = False) -> Repository:
+    """Open the registry and the object store that `config` names, creating what is not there yet.
+
+    With `to_write`, a remote object store is met in the background while the registry is opened: reading may do without it.
+    """
     _keep_private(config)
+    objects = open_objects(config.objects)
+    if to_write and objects.is_remote:
+        threading.Thread(target=_meet, args=(objects,), name="artfs-meet-store", daemon=True).start()
     known = _known_files(config)
     # What was read before is read without the registry too; whoever needs it will say so.
     registry = open_registry(config.registry, at_once=known is None or not known.are_there)
-    return assemble_repository(config, registry, open_objects(config.objects))
+    return assemble_repository(config, registry, objects)
+
+
+def _meet(objects: ObjectStore) -> None:
+    """Do what the first request brings with it: loading the vendor's packages, finding credentials, connecting."""
+    with contextlib.suppress(ArtfsError):  # whoever needs it meets the same
+        objects.get(MARK_KEY)
 
 
 def _known_files(config: Config) -> KnownFiles | None:

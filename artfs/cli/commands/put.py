@@ -114,7 +114,7 @@ def command(
     wanted = parse_sources(sources, places or (), references=reference)
     if no_checksum and not any(source.uri for source in wanted):
         raise UserError("--no-checksum is about references: name a URI, or say --reference")
-    with open_repository(invocation.config) as repository:
+    with open_repository(invocation.config, to_write=True) as repository:
         if run:
             ensure_run(repository, invocation.config, run)
         outcome = put_sources(repository, wanted, _with_type(repository, request), Finding(not no_checksum, max_objects))
