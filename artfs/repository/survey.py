@@ -79,7 +79,7 @@ def take_survey(repository: Repository) -> Survey:
     contributions = repository.registry.contributions.list_all()
     contributed = {record.id: repository.registry.contributions.needed_packs([record.id]) for record in contributions}
     versions = list(repository.registry.versions.iter_live())
-    needed = {version.id: _needed_packs(repository, version) for version in versions}
+    needed = repository.registry.versions.needed_by_each(version.id for version in versions)
     packs = {pack.id: pack for pack in repository.registry.packs.iter_all()}
     begun = _known_leases(repository)
     objects = {info.key: info.size for info in repository.objects.iter_objects("packs/")}
@@ -96,13 +96,6 @@ def take_survey(repository: Repository) -> Survey:
     # A list of a bucket that others write to is no picture of one moment: what it left out is asked for by its name.
     unlisted = _sizes(repository, sorted(key for key in map(pack_key, survey.all_needed()) if key not in objects))
     return replace(survey, objects={**objects, **unlisted}, unknown=_find_unknown(survey, begun | _known_leases(repository)))
-
-
-def _needed_packs(repository: Repository, version: VersionRecord) -> frozenset[PackId]:
-    try:
-        return repository.registry.versions.needed_packs(version.id)
-    except NotFound:  # deleted a moment ago
-        return frozenset()
 
 
 def _known_leases(repository: Repository) -> set[str]:

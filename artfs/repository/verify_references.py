@@ -17,7 +17,6 @@ from artfs.content.workers import Workers
 from artfs.errors import ArtfsError
 from artfs.model.digest import Digest
 from artfs.model.entry import Entry, Kind, Reference
-from artfs.model.page import decode_page
 from artfs.model.records import VersionRecord
 from artfs.repository.repository import Repository
 
@@ -88,14 +87,15 @@ def _problems(looked: Future[None], place: _Place) -> Iterator[ReferenceProblem]
 
 
 def _find_references(repository: Repository, versions: Iterable[VersionRecord]) -> list[_Place]:
-    """The distinct references. A page that versions share is read once."""
+    """The distinct references. A page that versions share is read once, and pages that lie side by side with one request."""
     places: dict[Digest, _Place] = {}
     pages: dict[Digest, list[Entry]] = {}
     for version in versions:
-        for page in repository.manifest(version).pages:
-            if page.chunk.digest not in pages:
-                (data,) = repository.chunks.read([page.chunk])
-                pages[page.chunk.digest] = [entry for entry in decode_page(data) if entry.kind is Kind.REFERENCE]
+        refs = repository.manifest(version).pages
+        fresh = [page for page in refs if page.chunk.digest not in pages]
+        for page, entries in zip(fresh, repository.manifests.pages.iter_pages(fresh), strict=True):
+            pages[page.chunk.digest] = [entry for entry in entries if entry.kind is Kind.REFERENCE]
+        for page in refs:
             for entry in pages[page.chunk.digest]:
                 if entry.reference is not None:
                     place = places.setdefault(entry.digest, _Place(entry.reference))

@@ -219,3 +219,12 @@ def test_newest_is_the_live_version_of_the_highest_number(registry: Registry, wr
     for record in records:
         registry.versions.delete(record.id, delete_aliases=True)
     assert registry.versions.newest(BIKE) is None
+
+
+def test_what_many_versions_need_is_told_at_once(registry: Registry, writer: Writer) -> None:
+    versions = [writer.log(b"%d" % number).version for number in range(4)]
+    registry.versions.delete(versions[1].id, delete_aliases=True)
+    ids = [version.id for version in versions]
+    assert registry.versions.needed_by_each(ids) == {number: registry.versions.needed_packs(number) for number in ids}
+    assert registry.versions.needed_by_each(ids)[ids[1]] == frozenset()
+    assert registry.versions.needed_by_each([]) == {}

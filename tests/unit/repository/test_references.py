@@ -390,3 +390,15 @@ def test_a_difference_that_a_home_cannot_settle_names_the_path(
             "recorded nothing but its address, found nothing; restore it, or refer to it anew",
         )
     ]
+
+
+def test_looking_at_references_reads_manifests_in_few_requests(repository: Repository, remote: Remote) -> None:
+    entry = remote.put("one", SMALL)
+    versions = [commit(repository, {f"{number:05}": entry for number in range(2000 + more)}) for more in range(2)]
+    assert sum(len(repository.manifest(version).pages) for version in versions) > 6
+    with assemble_repository(
+        repository.config, open_registry(repository.config.registry), open_objects(repository.config.objects), remote.references
+    ) as fresh:
+        assert verify_references(fresh).checked == 1
+        # Of each version its root, and what pages of it were not read before.
+        assert fresh.objects.counts()["read_range"] <= 2 * len(versions)
