@@ -37,8 +37,8 @@ OnRun = Callable[[Sequence[tuple[ChunkRef, Buffer]]], object]
 _MAX_GAP = 64 << 10
 #: The part of a request to a remote store that may be thrown away: what comes over a network is paid for.
 _WASTED_PART = 1 / 8
-#: Most bytes of one request: a step of read-ahead of 8 MiB is one, with the whole of its first and last chunk.
-MAX_RUN = 9 << 20
+#: Most bytes of one request.
+MAX_RUN = 8 << 20
 #: The part of a request that must be plain bytes, so that views keep all of it in memory instead of copies.
 _VIEWED_PART = 0.8
 #: Requests of one process under way at once. Above what the threads of a mount make together.

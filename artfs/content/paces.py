@@ -7,7 +7,7 @@ come next are on their way. Values only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from artfs.content.prefetch import CHUNK_PACE, Pace
 
@@ -15,7 +15,14 @@ _MIB = 1 << 20
 #: Enough for 64 Gbit/s at a delay of 8 ms, or 25 Gbit/s at 20 ms.
 _LARGEST_WINDOW = 64 * _MIB
 _MOST_STEP = 8 * _MIB
+#: A connection that loses packets is slow for seconds, and a reader waits for what it brings: so requests within a file are not too
+#: large, and not so many that they fill the queue of a link at once. Seen here over 20 ms and 1 Gbit/s, 256 MiB: 3.2 s in place of
+#: 4.5 s with 8 MiB and 16 threads.
+_MOST_STEP_WITHIN = 4 * _MIB
+_THREADS_WITHIN = 8
 _THREADS = 16
+#: A large file that is read from its beginning has the window of a fast link after 8 MiB.
+_EAGER = 8
 #: Of the memory, what one reader may have ahead, and what all may: half for those who read within files, half across.
 _WINDOW_SHARE = 4
 _BUDGET_SHARE = 4
@@ -43,7 +50,7 @@ NEAR = ReadingPaces()
 def far(memory: int) -> ReadingPaces:
     """For a store behind a network, and `memory` bytes to keep chunks in, which may be few."""
     largest = min(_LARGEST_WINDOW, memory // _WINDOW_SHARE)
-    pace = Pace(
+    across = Pace(
         first=min(_MIB, largest),
         largest=largest,
         least_step=min(_MIB, largest),
@@ -52,5 +59,6 @@ def far(memory: int) -> ReadingPaces:
         budget=memory // _BUDGET_SHARE,
         threads=_THREADS,
     )
-    piece = max(_MIB, min(_MOST_STEP // 2, memory // 32))
-    return ReadingPaces(within=pace, across=pace, piece=piece, pieces_ahead=8, copy_threads=_THREADS)
+    within = replace(across, eager=_EAGER, most_step=min(_MOST_STEP_WITHIN, largest), threads=_THREADS_WITHIN)
+    piece = max(_MIB, min(_MOST_STEP_WITHIN, memory // 32))
+    return ReadingPaces(within=within, across=across, piece=piece, pieces_ahead=8, copy_threads=_THREADS)

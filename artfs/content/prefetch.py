@@ -43,12 +43,14 @@ _IDLE_S = 10.0
 class Pace:
     """How much is read ahead: windows, and steps of which each is one call of `fetch`. Bytes, but for `threads`.
 
-    Nothing is before a stream has gone on for `begins_after` bytes, or more than one read. A step is a part of the window between
-    `least_step` and `most_step`. More is asked for as soon as `batch` bytes, or half a window, have been used up. `budget` is for
-    all streams together, so that what one has ahead does not drive out what another has.
+    Nothing is before a stream has gone on for `begins_after` bytes, or more than one read. Who reads a file from its beginning is
+    likely to read all of it: `eager` times as much is ahead as was read, and the first read is enough if it has `first` bytes. A
+    step is a part of the window between `least_step` and `most_step`. More is asked for as soon as `batch` bytes, or half a window,
+    have been used up. `budget` is for all streams together, so that what one has ahead does not drive out what another has.
     """
 
     begins_after: int = 0
+    eager: int = 0
     first: int = FIRST_WINDOW
     largest: int = LARGEST_WINDOW
     least_step: int = 1 << 20
@@ -106,10 +108,10 @@ class Prefetch:
         """What to read ahead now, from where to where; nothing unless reading goes on."""
         stream = self._streams.get(key)
         if stream is None:
-            self._streams[key] = _Stream(offset, end, self._pace.largest)
+            stream = self._streams[key] = _Stream(offset, end, self._pace.largest)
             if len(self._streams) > _MOST_STREAMS:
                 self._streams.popitem(last=False)
-            return 0, 0
+            return self._ahead(stream, end, size) if self._pace.eager and not offset and end >= self._pace.first else (0, 0)
         self._streams.move_to_end(key)
         if abs(offset - stream.position) > max(_SLACK, _SLACK_READS * (end - offset)):
             stream.begun, stream.position, stream.window, stream.ahead = offset, end, 0, 0
@@ -120,9 +122,17 @@ class Prefetch:
         if end - stream.begun < self._pace.begins_after:
             return 0, 0
         # Asked for in large steps: enough must have been used up before more is asked for.
-        if stream.ahead - end > max(stream.window // 2, stream.window - self._pace.batch):
+        window = max(stream.window, self._eager(stream, end))
+        if stream.ahead - end > max(window // 2, window - self._pace.batch):
             return 0, 0
-        stream.window = min(max(stream.window * 2, self._pace.first), stream.limit)
+        return self._ahead(stream, end, size)
+
+    def _eager(self, stream: _Stream, end: int) -> int:
+        return min(self._pace.eager * end, stream.limit) if not stream.begun else 0
+
+    def _ahead(self, stream: _Stream, end: int, size: int) -> tuple[int, int]:
+        """The same for a stream of which more is to be asked for; makes its window larger."""
+        stream.window = min(max(stream.window * 2, self._pace.first, self._eager(stream, end)), stream.limit)
         stream.noted_s = time.monotonic()
         return max(stream.ahead, end), min(end + stream.window, size, max(stream.ahead, end) + self._budget_left(stream))
 

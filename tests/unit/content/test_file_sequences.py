@@ -9,6 +9,7 @@ from random import Random
 from artfs.content.chunk_map import ChunkMap
 from artfs.content.file_sequences import FileSequences
 from artfs.content.paces import far
+from artfs.content.prefetch import Pace
 from artfs.errors import StoreUnavailable
 from artfs.model.entry import ChunkRef, Entry
 from tests.unit.content.chunk_box import ChunkBox
@@ -16,7 +17,7 @@ from tests.unit.content.made_entries import file_entry
 
 FILES = [file_entry(f"f{number:05}") for number in range(10_000)]
 SIZE = FILES[0].size
-PACE = far(256 << 20).within  # which is `across` as well; that may be None elsewhere
+PACE = far(256 << 20).across or Pace()
 
 
 class Fetched:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from artfs.content.prefetch import FIRST_WINDOW, LARGEST_WINDOW, Prefetch
+from artfs.content.prefetch import CHUNK_PACE, FIRST_WINDOW, LARGEST_WINDOW, Pace, Prefetch
 from artfs.errors import StoreUnavailable
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -25,9 +25,9 @@ class Fetched:
             self.ranges.append((offset, offset + length))
 
 
-def read(reads: list[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+def read(reads: list[tuple[int, int]], size: int, pace: Pace = CHUNK_PACE) -> list[tuple[int, int]]:
     """The ranges asked for ahead while `reads` (offset, length) of one file of `size` bytes are done, in order."""
-    prefetch, fetched = Prefetch(), Fetched()
+    prefetch, fetched = Prefetch(pace), Fetched()
     for offset, length in reads:
         prefetch.note("file", offset, length, size, fetched)
         wait_until_idle(prefetch)
@@ -49,6 +49,16 @@ def test_one_read_asks_for_nothing() -> None:
 
 def test_the_second_read_that_goes_on_starts_it() -> None:
     assert read([(0, 128 * KIB), (128 * KIB, 128 * KIB)], 100 * MIB) == [(256 * KIB, 256 * KIB + FIRST_WINDOW)]
+
+
+def test_a_far_file_read_from_its_beginning_in_large_reads_is_read_ahead_at_once() -> None:
+    pace = Pace(eager=8, largest=64 * MIB, most_step=4 * MIB, budget=256 * MIB)
+    assert read([(0, 128 * KIB)], 100 * MIB, pace) == []
+    assert read([(3 * MIB, MIB)], 100 * MIB, pace) == []
+    first = read([(0, MIB)], 100 * MIB, pace)
+    assert (first[0][0], first[-1][1]) == (MIB, 9 * MIB)
+    assert read([(0, MIB), (MIB, MIB)], 100 * MIB, pace)[-1][1] == 18 * MIB
+    assert read([(0, MIB)], 5 * MIB, pace)[-1][1] == 5 * MIB
 
 
 def test_it_asks_for_every_byte_once_and_stays_within_the_window() -> None:
