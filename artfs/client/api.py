@@ -43,7 +43,8 @@ class Api:
         Raises NotFound (a LookupError and ValueError) if there is none, UserError (a ValueError) if it is not of `type`.
         """
         config = self._config
-        record = self._registry.versions.resolve(parse_version_name(name, entity=config.entity, project=config.project))
+        wanted = parse_version_name(name, entity=config.entity, project=config.project)
+        record = SESSION.repository(config).names.version(wanted)  # which was known last is enough for reading
         if type is not None and record.type != type:
             raise UserError(f"{record.name} is of type {record.type!r}, not {type!r}")
         return Artifact.from_record(config, record)

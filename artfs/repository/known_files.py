@@ -64,8 +64,8 @@ class KnownFiles:
             self._change(name.artifact, lambda known: known.note(record, [name.selector], _now(), _NOTED_AGAIN))
 
     def keep_versions(self, artifact: ArtifactName, records: Sequence[VersionRecord]) -> None:
-        """These are all versions there are, newest first."""
-        self._change(artifact, lambda known: known.note_all(records, _MOST_VERSIONS, _now(), _NOTED_AGAIN), make=bool(records))
+        """These are all versions there are. Only those that were looked at before are remembered."""
+        self._change(artifact, lambda known: known.note_all(records, _now(), _NOTED_AGAIN), make=False)
 
     def keep_collection(self, collection: CollectionRecord) -> None:
         self._change(collection.artifact, lambda known: known.note_collection(collection))

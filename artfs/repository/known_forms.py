@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,14 +52,15 @@ class KnownArtifact:
                 changed = True
         return changed
 
-    def note_all(self, records: Sequence[VersionRecord], most: int, now: datetime, noted_again: timedelta) -> bool:
-        """Remember the newest of all versions that there are, and that others are gone."""
-        gone = self.versions.keys() - {record.number for record in records}
-        for number in gone:
-            del self.versions[number]
-        changed = bool(gone)
-        for record in reversed(records[:most]):
-            changed |= self.note(record, (), now, noted_again)
+    def note_all(self, records: Iterable[VersionRecord], now: datetime, noted_again: timedelta) -> bool:
+        """These are all versions there are: which of those remembered are gone, and which aliases stand on the others."""
+        there = {record.number: record for record in records}
+        changed = False
+        for number in list(self.versions):
+            if number in there:
+                changed |= self.note(there[number], (), now, noted_again)
+            else:
+                changed |= self.versions.pop(number, None) is not None
         return changed
 
     def note_collection(self, collection: CollectionRecord) -> bool:

@@ -1,9 +1,8 @@
 """Names as the registry knows them, and as it knew them last for as long as it cannot be reached.
 
 Content needs no registry once its version is known, so that whoever reads goes on with the names he has seen while the database is
-down or away: a mount with what it remembers, a new process with what `known_files` has kept on disk. After a failure one request in
-a few seconds asks again, and the others are answered from memory at once: a server that does not answer at all would otherwise keep
-each of them for as long as connecting may take. What is not known fails as the registry does.
+down or away: a mount with what it remembers, a new process with what `known_files` has kept on disk. What is not known fails as the
+registry does, and who asks next does not wait for it (`outages`).
 
 Who follows the registry (`follow`) hears of every change, and so answers from memory without asking as long as nothing changes.
 An answer that was on its way while something changed is not believed for longer than the one request: `_generation` tells.
@@ -19,7 +18,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, cast
 
 from artfs.errors import NotFound, RegistryUnavailable
@@ -29,25 +27,16 @@ from artfs.registry.database import hurried
 from artfs.registry.open import Registry
 from artfs.repository.known_files import KnownFiles
 from artfs.repository.known_moves import Following, OnMoved
+from artfs.repository.outages import Outage, Outages
 
 T = TypeVar("T")
 
-#: How long after a failure everybody but one is answered from memory; and where the end of the outage will be heard.
-_PAUSE_S, _HEARD_PAUSE_S = 3.0, 30.0
 #: How long one is waited for when memory will do; when the disk will, which may be older; and in a mount when nothing will.
 _ANSWER_S, _FIRST_ANSWER_S = 3.0, 10.0
 #: Also who follows asks now and then: a proxy before the database may swallow what it tells.
 _BELIEVED_S = 60.0
 #: Answers that are remembered; a list is one.
 _MOST_ANSWERS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class _Outage:
-    """The registry is not reached since then; `error` is what it said last."""
-
-    since: datetime
-    error: RegistryUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +69,7 @@ class KnownNames:
         self._clock = clock
         self._lock = threading.Lock()
         self._answers: OrderedDict[Hashable, _Answer] = OrderedDict()
-        self._outage: _Outage | None = None
-        self._ask_again_s = 0.0
+        self._outages = Outages(clock)
         self._generation = 0
         self._following: Following | None = None
 
@@ -145,6 +133,11 @@ class KnownNames:
             )
         )
 
+    def opened(self, version: VersionRecord) -> None:
+        """The version is looked at: a list of names alone makes none known to other processes."""
+        if self._files is not None:
+            self._files.keep_version(VersionName(version.artifact, version.label), version)
+
     def runs(self, version: VersionRecord) -> tuple[list[RunRecord], list[RunRecord]] | None:
         """The runs that logged the version and those that used it; None while nobody can be asked."""
         lineage = self._registry.lineage
@@ -152,12 +145,9 @@ class KnownNames:
 
     def state(self) -> dict[str, Any]:
         """For people: whether the registry is reached, since when not, and why."""
-        if self._outage is not None or not self._is_live():
+        if self._outages.now is not None or not self._is_live():
             self._reach(self._registry.now)
-        outage = self._outage
-        if outage is None:
-            return {"reachable": True}
-        return {"reachable": False, "since": outage.since.isoformat(timespec="seconds"), "reason": outage.error.message}
+        return self._outages.state()
 
     def follow(self, on_moved: OnMoved) -> None:
         """Hear of changes from now on, until `close`. `on_moved` is told, in a thread, which names moved of those asked for."""
@@ -170,10 +160,10 @@ class KnownNames:
 
     def forget(self, artifact: ArtifactName | None) -> None:
         """The artifact has changed: ask again before its names are believed. None: any may have, as the registry is heard again."""
+        if artifact is None:
+            self._outages.ended()
         with self._lock:
             self._generation += 1
-            if artifact is None:
-                self._outage = None
             for answer in self._answers.values():
                 if artifact is None or answer.artifact in (None, artifact):
                     answer.believed_until_s = 0.0
@@ -197,7 +187,7 @@ class KnownNames:
                 self._answers.move_to_end(question.key)
                 if is_live and self._clock() < known.believed_until_s:
                     return cast("T", _given(known.value))
-        outage = self._outage_to_respect()
+        outage = self._outages.to_respect()
         if outage is None:
             try:
                 with self._patience(question, known):
@@ -220,8 +210,8 @@ class KnownNames:
         return nullcontext() if self._following is None else hurried(_FIRST_ANSWER_S, waits=True)
 
     def _heard(self, question: _Question[T], value: T | NotFound, generation: int | None) -> None:
+        self._outages.ended()
         with self._lock:
-            self._outage = None
             until_s = self._clock() + _BELIEVED_S if generation == self._generation else 0.0
             before = self._answers.get(question.key)
             for key, artifact, part in _parts(value):  # whoever sees a list opens what is in it, perhaps later
@@ -230,7 +220,7 @@ class KnownNames:
         if self._files is not None and (before is None or _differ(before.value, value)):
             question.keep(self._files, None if isinstance(value, NotFound) else value)
 
-    def _remembered(self, question: _Question[T], known: _Answer | None, outage: _Outage) -> T:
+    def _remembered(self, question: _Question[T], known: _Answer | None, outage: Outage) -> T:
         if known is not None:
             return cast("T", _given(known.value))
         found = None if self._files is None else question.look_up(self._files)
@@ -252,7 +242,7 @@ class KnownNames:
 
     def _reach(self, ask: Callable[[], T]) -> T | None:
         """The answer, if there is one soon."""
-        if self._outage_to_respect() is not None:
+        if self._outages.to_respect() is not None:
             return None
         try:
             with hurried(_ANSWER_S):
@@ -260,24 +250,11 @@ class KnownNames:
         except RegistryUnavailable as error:
             self._failed(error)
             return None
-        with self._lock:
-            self._outage = None
+        self._outages.ended()
         return answer
 
-    def _outage_to_respect(self) -> _Outage | None:
-        """The outage during which this request shall not ask; None if it shall."""
-        with self._lock:
-            if self._outage is None or self._clock() >= self._ask_again_s:
-                self._ask_again_s = self._clock() + _PAUSE_S  # for this one's answer the others do not wait
-                return None
-            return self._outage
-
-    def _failed(self, error: RegistryUnavailable) -> _Outage:
-        pause_s = _PAUSE_S if self._following is None or self._is_live() else _HEARD_PAUSE_S
-        with self._lock:
-            self._ask_again_s = self._clock() + pause_s
-            self._outage = _Outage(self._outage.since if self._outage is not None else datetime.now(UTC), error)
-            return self._outage
+    def _failed(self, error: RegistryUnavailable) -> Outage:
+        return self._outages.begun(error, end_is_heard=self._following is not None and not self._is_live())
 
 
 def _keep_nothing(files: KnownFiles, found: object) -> None:

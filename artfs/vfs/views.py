@@ -90,7 +90,9 @@ class Views:
 
     def open_manifest(self, version: VersionRecord) -> Manifest:
         """Two threads that do it at once get the same."""
-        return self._repository.manifest(version)
+        manifest = self._repository.manifest(version)
+        self._repository.names.opened(version)
+        return manifest
 
     def retire(self, artifact: ArtifactName, name: str) -> None:
         """The next `show` of that name makes a new view. Those who hold the old one keep it."""

@@ -92,8 +92,20 @@ def test_the_program_reads_what_an_earlier_one_has_read(artfs: Program, pets: No
     assert artfs("cat", "pets:v1/large.bin").stdout == FILES["large.bin"]
     assert len(artfs("ls", "pets:v1/images").stdout.splitlines()) == 20
     assert b"pets" in artfs("ls").stdout
+    assert b"v1" in artfs("versions", "pets").stdout
+    assert artfs("diff", "pets:v1", "pets:latest").stdout == b""
     shown = json.loads(artfs("show", "pets:best", "--json").stdout)
     assert (shown["name"], shown["producers"], shown["consumers"]) == ("pets:v1", None, None)
+
+
+def test_python_reads_what_an_earlier_process_has_read(
+    artfs: Program, pets: None, network: Network, remote_environ: dict[str, str], tmp_path: Path
+) -> None:
+    artfs("get", "pets:best", tmp_path / "first")
+    network.cut()
+    program = "import artfs; artfs.Api().artifact('pets:best').download('second')"
+    subprocess.run([sys.executable, "-c", program], env=remote_environ, cwd=tmp_path, check=True, timeout=120)
+    assert content_of(tmp_path / "second") == FILES
 
 
 def test_a_mount_that_is_made_without_network_shows_and_reads_what_was_read(

@@ -35,7 +35,7 @@ def command(
     invocation = current(ctx)
     names = invocation.version(before), invocation.version(after)
     with open_repository(invocation.config) as repository:
-        one, two = (repository.registry.versions.resolve(name) for name in names)
+        one, two = (repository.names.version(name) for name in names)
         difference = diff_versions(repository, one, two)
     if as_json:
         print_json(_form(one, two, difference))

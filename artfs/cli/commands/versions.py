@@ -30,8 +30,7 @@ def command(ctx: typer.Context, name: ArtifactArgument, as_json: JsonOption = Fa
     invocation = current(ctx)
     artifact = invocation.artifact(name)
     with open_repository(invocation.config) as repository:
-        repository.registry.collections.get(artifact)
-        versions = repository.registry.versions.list(artifact)
+        versions = repository.names.versions(artifact)
     if as_json:
         print_json([version_form(version) for version in versions])
     else:
