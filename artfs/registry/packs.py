@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -28,9 +28,6 @@ _IS_USABLE = (packs.c.state == "committed") & packs.c.doomed_at.is_(None)
 #: Its chunks are offered. One of which verify has found that it is damaged has none left in the index.
 _IS_TRUSTED = exists().where(chunks.c.pack_id == packs.c.id)
 
-#: Nothing needs it; it can be had back until gc claims it.
-_IS_DOOMED = (packs.c.state == "committed") & packs.c.doomed_at.is_not(None)
-
 # MATERIALIZED: without it, and without statistics, PostgreSQL reads all chunks of each pack instead of the few that are asked for.
 _FOUND = (
     select(chunks.c.digest, chunks.c.size, chunks.c.pack_id, chunks.c.offset, chunks.c.stored_size)
@@ -44,8 +41,10 @@ _FOUND = (
 _LYING = select(_FOUND.c.digest, _FOUND.c.size, packs.c.pack, _FOUND.c.offset, _FOUND.c.stored_size).join(
     packs, packs.c.id == _FOUND.c.pack_id
 )
-_FIND_CHUNKS: Select[Any] = _LYING.where(_IS_USABLE | ((packs.c.state == "pending") & (packs.c.lease == bindparam("lease"))))
-_FIND_DOOMED: Select[Any] = _LYING.where(_IS_DOOMED)
+_IS_OWN = (packs.c.state == "pending") & (packs.c.lease == bindparam("lease"))
+_FIND_CHUNKS: Select[Any] = _LYING.where(_IS_USABLE | _IS_OWN)
+#: A doomed pack can be had back until gc claims it.
+_FIND_DOOMED_TOO: Select[Any] = _LYING.add_columns(packs.c.doomed_at).where((packs.c.state == "committed") | _IS_OWN)
 
 
 class Packs:
@@ -81,30 +80,29 @@ class Packs:
 
         Nothing is found in the packs `avoided`.
         """
+        refs = (ChunkRef(*row) for row in self._select_chunks(_FIND_CHUNKS, entity, lease, digests))
+        return {ref.digest: ref for ref in refs if ref.pack not in avoided}
 
-        def work(connection: Connection) -> dict[Digest, ChunkRef]:
-            return _find(connection, _FIND_CHUNKS, {"entity": entity, "lease": lease}, digests, avoided)
+    def find_or_take_back(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
+        """As `find_chunks`, but in doomed packs too: those that have what is nowhere else are not doomed any more afterwards.
 
-        return self._database.read_once(work) if digests else {}
-
-    def take_back(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
-        """Where those of the chunks lie that are in doomed packs of the entity only, which are not doomed any more afterwards.
-
-        For who would have to fetch the bytes from afar: for any other commit what is doomed is gone. Doomed again while the lease
+        For who would have to fetch the bytes from afar; to any other commit what is doomed is gone. Doomed again while the lease
         lives, the packs stay for as long as it does (I4). Raises LeaseLost.
         """
 
-        def work(connection: Connection) -> dict[Digest, ChunkRef]:
+        def take_back(connection: Connection) -> set[PackId]:
             lock_active_lease(connection, lease, for_what="the copy")
             wanted = sorted({ref.pack for ref in doomed.values()})
             query = select(packs.c.id, packs.c.pack).where(packs.c.pack.in_(wanted), packs.c.state == "committed")
             rows = connection.execute(query.order_by(packs.c.pack).with_for_update()).all()
             connection.execute(update(packs).where(packs.c.id.in_([row.id for row in rows])).values(doomed_at=None))
-            there = {row.pack for row in rows}
-            return {digest: ref for digest, ref in doomed.items() if ref.pack in there}
+            return {row.pack for row in rows}
 
-        doomed = self._database.read(lambda connection: _find(connection, _FIND_DOOMED, {"entity": entity}, digests))
-        return self._database.write(work) if doomed else {}
+        rows = self._select_chunks(_FIND_DOOMED_TOO, entity, lease, digests)
+        found = {row.digest: ChunkRef(*row[:5]) for row in rows if row.doomed_at is None}
+        doomed = {row.digest: ChunkRef(*row[:5]) for row in rows if row.digest not in found}
+        back = self._database.write(take_back) if doomed else set()
+        return found | {digest: ref for digest, ref in doomed.items() if ref.pack in back}
 
     def relocate(self, refs: Sequence[ChunkRef]) -> dict[Digest, ChunkRef]:
         """Where chunks lie now whose packs are gone from the object store, by the digests of those that are found.
@@ -226,25 +224,19 @@ class Packs:
         """Drop the rows of what a dead commit has stored."""
         self._database.write(lambda connection: drop_pending(connection, lease))
 
+    def _select_chunks(self, query: Select[Any], entity: str, lease: LeaseId, digests: Sequence[Digest]) -> list[Any]:
+        def work(connection: Connection) -> list[Any]:
+            rows: list[Any] = []
+            for start in range(0, len(digests), BATCH):
+                given = {"entity": entity, "lease": lease, "digests": digests[start : start + BATCH]}
+                rows += connection.execute(query, given).all()
+            return rows
+
+        return self._database.read_once(work) if digests else []
+
     def _rows_after(self, low: int) -> list[Row[Any]]:
         query = select(packs).where(packs.c.id > low).order_by(packs.c.id).limit(BATCH)
         return self._database.read(lambda connection: list(connection.execute(query)))
-
-
-def _find(
-    connection: Connection,
-    query: Select[Any],
-    given: Mapping[str, object],
-    digests: Sequence[Digest],
-    avoided: Container[PackId] = (),
-) -> dict[Digest, ChunkRef]:
-    found: dict[Digest, ChunkRef] = {}
-    for start in range(0, len(digests), BATCH):
-        for row in connection.execute(query, {**given, "digests": digests[start : start + BATCH]}).all():
-            ref = ChunkRef(*row)
-            if ref.pack not in avoided:
-                found[ref.digest] = ref
-    return found
 
 
 def _lock_unneeded(connection: Connection, criterion: Any, *, limit: int | None = None) -> list[Row[Any]]:

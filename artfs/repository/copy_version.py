@@ -45,9 +45,7 @@ class DoomedToo:
         self.usable = packs.usable
 
     def find_chunks(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> Mapping[Digest, ChunkRef]:
-        found = self._packs.find_chunks(entity, lease, digests)
-        missing = [digest for digest in digests if digest not in found]
-        return {**self._packs.take_back(entity, lease, missing), **found} if missing else found
+        return self._packs.find_or_take_back(entity, lease, digests)
 
 
 class VersionCopier:

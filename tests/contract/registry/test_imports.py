@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from artfs.errors import Conflict, LeaseLost, UserError
-from artfs.model.digest import digest_of
+from artfs.model.digest import Digest, digest_of
+from artfs.model.entry import PackId
 from artfs.model.names import ArtifactName
 from artfs.model.records import Direction, LineageEdge, RunRecord, RunState, VersionImport, VersionState
 from artfs.registry.open import Registry
@@ -157,18 +158,22 @@ def test_doomed_packs_are_taken_back_unless_they_are_being_deleted(registry: Reg
     registry.leases.end(lease)
     both = [digest_of(b"kept"), digest_of(b"gone")]
     other = importer.writer.open_lease()
-    assert registry.packs.take_back("team", other, both) == {}, "they are not doomed"
+
+    def find(entity: str, *digests: Digest) -> set[PackId]:
+        return {ref.pack for ref in registry.packs.find_or_take_back(entity, other, digests).values()}
+
+    assert find("team", *both) == {kept, gone}
     assert registry.packs.doom_unneeded() == 2
     assert registry.packs.find_chunks("team", other, both) == {}
-    assert registry.packs.take_back("somebody", other, both) == {}
-    assert {ref.pack for ref in registry.packs.take_back("team", other, both[:1]).values()} == {kept}
+    assert find("somebody", *both) == set()
+    assert find("team", both[0]) == {kept}
     assert {ref.pack for ref in registry.packs.find_chunks("team", other, both).values()} == {kept}
     assert [pack.id for pack in registry.packs.claim_doomed(registry.now() + timedelta(days=1), 10)] == [gone]
-    assert registry.packs.take_back("team", other, both) == {}
+    assert find("team", *both) == {kept}
     assert registry.packs.doom_unneeded() == 1
     registry.leases.end(other)
     with pytest.raises(LeaseLost):
-        registry.packs.take_back("team", other, both)
+        find("team", *both)
 
 
 def test_aliases_stand_where_they_are_wanted(registry: Registry, importer: Importer) -> None:
