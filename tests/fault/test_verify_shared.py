@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from artfs.config import load_config
-from artfs.model.entry import Entry, pack_key
+from artfs.model.entry import Entry
 from artfs.model.names import ArtifactName
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_edit, commit_entries
 from artfs.repository.gc import collect_garbage
@@ -167,25 +167,3 @@ def _assert_all_there(cleaner: Repository, writing: list[Future[dict[int, Mappin
     assert {version.id for version in cleaner.registry.versions.iter_live()} == kept.keys()
     for version, files in kept.items():
         assert read_all(cleaner, cleaner.registry.versions.get(version)) == files
-
-
-def test_what_a_repack_has_moved_while_verify_runs_is_looked_at_where_it_lies_now(open_host: OpenHost) -> None:
-    repository, other = open_host(), open_host()
-    files = {"a.bin": os.urandom(100_000), "b.txt": b"b\n"}
-    version = commit(repository, files).version
-    commit(repository, {**files, "c.txt": b"c\n"})
-    old = {pack_key(pack) for pack in repository.registry.versions.needed_packs(version.id)}
-
-    def move(done: int, total: int) -> None:
-        if repository.registry.versions.get(version.id).manifest == version.manifest:
-            assert repack(other, threshold=2).moved == 2
-            collect_garbage(other, grace_s=0)
-            assert not any(map(other.objects.has, old))
-
-    # Progress is told after everything was listed.
-    assert verify_repository(repository, read_data=True, on_progress=move).problems == []
-    now = repository.registry.versions.get(version.id)
-    for pack in repository.registry.versions.needed_packs(version.id) - {now.manifest.pack}:
-        repository.objects.delete(pack_key(pack))
-    problems = verify_repository(repository, read_data=True).problems
-    assert {"I1", "I3"} == {problem.invariant for problem in problems}

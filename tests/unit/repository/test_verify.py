@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,10 +16,11 @@ from artfs.model.entry import pack_key
 from artfs.model.records import VersionRecord, VersionState
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
-from artfs.objectstore.protocol import ObjectInfo
+from artfs.objectstore.protocol import ObjectInfo, ObjectStore
 from artfs.registry.open import open_registry
 from artfs.repository.gc import collect_garbage
-from artfs.repository.open import assemble_repository
+from artfs.repository.open import assemble_repository, open_repository
+from artfs.repository.repack import repack
 from artfs.repository.repository import Repository
 from artfs.repository.survey import Survey, take_survey
 from artfs.repository.verify import verify_repository
@@ -216,3 +218,38 @@ def test_what_compresses_well_takes_no_more_memory_than_anything_else(repository
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
+
+
+class _StoreThatChangesAfterLists(MeteredStore):
+    """Calls `act` when everything was listed."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        super().__init__(inner)
+        self.act: Callable[[], object] = lambda: None
+
+    def iter_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        yield from super().iter_objects(prefix)
+        if prefix == "packs/":
+            self.act()
+
+
+@pytest.mark.parametrize("read_data", [False, True])
+def test_what_a_repack_moves_while_verify_runs_is_looked_at_where_it_lies_now(config: Config, *, read_data: bool) -> None:
+    store = _StoreThatChangesAfterLists(open_objects(config.objects))
+    with assemble_repository(config, open_registry(config.registry), store) as repository, open_repository(config) as other:
+        files = {"a.bin": os.urandom(100_000), "b.txt": b"b\n"}
+        versions = [commit(repository, files).version, commit(repository, {**files, "c.txt": b"c\n"}).version]
+        old = {pack for version in versions for pack in repository.registry.versions.needed_packs(version.id)}
+
+        def move() -> None:
+            if repository.registry.versions.get(versions[0].id).manifest == versions[0].manifest:
+                assert repack(other, threshold=2).moved == 2
+                collect_garbage(other, grace_s=0)
+
+        store.act = move
+        assert verify_repository(repository, read_data=read_data).problems == []
+        assert not any(other.objects.has(pack_key(pack)) for pack in old)
+        now = repository.registry.versions.get(versions[1].id)
+        repository.objects.delete(pack_key(now.manifest.pack))
+        problems = verify_repository(repository, read_data=read_data).problems
+        assert {name for problem in problems for name in problem.versions} >= {now.qualified_name}, "what is wrong there is said"
