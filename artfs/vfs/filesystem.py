@@ -43,6 +43,7 @@ def open_scene(
         read_only=read_only,
     )
     scene.status.gauges["registry"] = scene.names.state
+    scene.names.state()  # raises for a registry of another schema, and from now on nobody waits for one that is away
     return scene, _open_root(scene, target)
 
 

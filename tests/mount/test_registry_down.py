@@ -11,8 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from artfs.errors import ArtfsError
+from artfs.mount.control import start_mount
+from artfs.repository.open import open_repository
 from tests.contract.registry.relay import Fault, relay_to
 from tests.mount.conftest import FILES
 from tests.mount.mounting import Place, eventually
@@ -95,3 +99,17 @@ def test_a_registry_that_falls_silent_keeps_nobody_waiting_for_what_is_known(
             relay.fault = Fault.NONE
             eventually(lambda: registry_state(mountpoint) == {"reachable": True}, what="the return")
     postgres_server.drop_database(database)
+
+
+def test_a_registry_of_a_newer_schema_is_refused_although_names_are_known(
+    tmp_path: Path, source: Path, postgres_server: PostgresServer
+) -> None:
+    place = SharedPlace(tmp_path, postgres_server.create_database())
+    version = place.commit(source)
+    with open_repository(place.config) as repository:
+        repository.names.opened(version)
+    with psycopg.connect(place.registry, autocommit=True) as connection:
+        connection.execute("UPDATE artfs_schema SET version = 99")
+    with pytest.raises(ArtfsError, match="newer artfs"):
+        start_mount(place.config, place.mountpoint)
+    postgres_server.drop_database(place.registry)
