@@ -97,13 +97,16 @@ class FileSequences:
 
     def note(self, entry: Entry, offset: int, end: int, following: Following) -> None:
         """Tell of a read of the file `entry` from `offset` to `end`."""
+        if not self.note_known(entry, offset, end) and offset == 0:
+            self._begin(entry, end, iter(following()))
+
+    def note_known(self, entry: Entry, offset: int, end: int) -> bool:
+        """The same if the file is one of those that were expected, else false. Never waits for more than a short lock."""
         with self._lock:
             file = self._files.get(entry.digest)
             if file is not None:
                 self._go_on(file, entry, offset, end)
-                return
-        if offset == 0:
-            self._begin(entry, end, iter(following()))
+            return file is not None
 
     def close(self) -> None:
         """Ask for nothing more. What was asked for is not waited for."""

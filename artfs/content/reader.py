@@ -29,6 +29,8 @@ from artfs.references.protocol import Piece
 
 #: Fewest buffers that `os.writev` must take on any POSIX system is 16; Linux takes 1024.
 _MOST_BUFFERS = 512
+#: More is not copied where nobody may wait.
+_LONGEST_NOW = 128 << 10
 
 
 class ChunkSource(Protocol):
@@ -40,6 +42,10 @@ class ChunkSource(Protocol):
 
     def read_pieces(self, refs: Sequence[ChunkRef]) -> list[Piece]:
         """The same, not copied."""
+        ...
+
+    def peek_pieces(self, refs: Sequence[ChunkRef]) -> list[Piece] | None:
+        """The same if all of them are in memory, else None."""
         ...
 
     def read_once(self, refs: Sequence[ChunkRef]) -> list[Piece]:
@@ -81,7 +87,20 @@ class ContentReader:
 
     def read_now(self, entry: Entry, offset: int, length: int) -> Piece | None:
         """What `read` would return, if it is in memory; None where it is not. Never waits for more than a short lock."""
-        return self._reference_reader(entry).read_now(entry, offset, length) if entry.kind is Kind.REFERENCE else None
+        if entry.kind is Kind.REFERENCE:
+            return self._reference_reader(entry).read_now(entry, offset, length)
+        content = _content_of(entry)
+        end = min(offset + length, entry.size)
+        if offset >= end or length > _LONGEST_NOW or content.is_indirect:  # whose list may have to be fetched
+            return None
+        located = self._map.locate(content, offset, end - offset)
+        chunks = self._chunks.peek_pieces([chunk.ref for chunk in located])
+        if not chunks or located[-1].start + located[-1].ref.size < end:
+            return None
+        if self._sequences is not None and not self._sequences.note_known(entry, offset, end):
+            return None  # which files follow may have to be asked for
+        self._note(entry, content, offset, end)
+        return _cut(located, chunks, offset, end)
 
     def read_piece(self, entry: Entry, offset: int, length: int, following: Following | None = None) -> Piece:
         """What `read` returns, not copied where that can be."""
@@ -169,13 +188,7 @@ class ContentReader:
         chunks = self._chunks.read_pieces([chunk.ref for chunk in located])
         if not located or located[-1].start + located[-1].ref.size < end:
             raise IntegrityError("its chunks end before the file does")
-        if len(chunks) == 1:
-            return bytes(chunks[0][offset - located[0].start : end - located[0].start])
-        # Views, so that nothing is copied twice.
-        pieces = [*chunks]
-        pieces[0] = memoryview(chunks[0])[offset - located[0].start :]
-        pieces[-1] = memoryview(chunks[-1])[: end - located[-1].start]
-        return b"".join(pieces)
+        return _cut(located, chunks, offset, end)
 
     def _iter_pieces(self, entry: Entry, size: int) -> Iterator[list[Piece]]:
         content = _content_of(entry)
@@ -212,6 +225,17 @@ def _content_of(entry: Entry) -> Content:
     if entry.kind is not Kind.FILE:
         raise InternalError(f"{entry.path!r} is a {entry.kind.name.lower()}: it has no bytes in the store")
     return entry.content
+
+
+def _cut(located: Sequence[Located], chunks: Sequence[Piece], offset: int, end: int) -> bytes:
+    """The bytes from `offset` up to `end` out of the chunks that hold them."""
+    if len(chunks) == 1:
+        return bytes(chunks[0][offset - located[0].start : end - located[0].start])
+    # Views, so that nothing is copied twice.
+    pieces = [*chunks]
+    pieces[0] = memoryview(chunks[0])[offset - located[0].start :]
+    pieces[-1] = memoryview(chunks[-1])[: end - located[-1].start]
+    return b"".join(pieces)
 
 
 def _group(located: Iterator[Located], size: int) -> Iterator[list[ChunkRef]]:

@@ -14,6 +14,7 @@ from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.content.chunk_map import ChunkMap
 from artfs.content.content_builder import LONGEST_LIST, MAX_DIRECT, ContentBuilder
+from artfs.content.paces import far
 from artfs.content.prefetch import LARGEST_WINDOW
 from artfs.content.reader import ContentReader
 from artfs.errors import IntegrityError, InternalError
@@ -21,6 +22,7 @@ from artfs.model.digest import digest_of
 from artfs.model.entry import ChunkRef, Content, Entry, directory_entry, pack_key
 from tests.unit.content.chunk_box import ChunkBox
 from tests.unit.content.made_bytes import noise
+from tests.unit.content.test_file_sequences import wait_until_idle
 from tests.unit.content.workbench import Workbench
 
 
@@ -154,6 +156,38 @@ def test_decoded_lists_are_bounded_and_a_list_is_read_once() -> None:
     for offset in range(0, 200_000, 500):
         assert chunk_map.locate(content, offset, 1)[0].start == offset
     assert len(box.reads) == len(content.refs)
+
+
+def test_what_is_in_memory_is_given_at_once_and_all_else_is_left_to_a_thread(bench: Workbench) -> None:
+    paths = [(f"small/{number}", bench.write_file(f"small/{number}", noise(30_000, number))) for number in range(12)]
+    entries, _ = bench.add([*paths, ("large", bench.write_file("large", noise(1 << 20, 99)))])
+    reader = bench.fresh_reader()
+    before = bench.objects.counts()["read_range"]
+    assert [reader.read_now(entry, 0, 30_000) for entry in entries] == [None] * len(entries)
+    assert bench.objects.counts()["read_range"] == before
+    for entry in entries:
+        data = reader.read(entry, 0, entry.size)
+        assert reader.read_now(entry, 100, 20_000) == data[100:20_100]
+        assert reader.read_now(entry, entry.size - 10, 4096) == data[-10:]
+    assert reader.read_now(entries[-1], 0, 1 << 20) is None
+    reader.close()
+
+
+def test_who_reads_one_far_file_after_the_other_is_followed_also_by_what_is_given_at_once(bench: Workbench) -> None:
+    files = [(f"far/{number:03}", bench.write_file(f"far/{number:03}", noise(30_000, number))) for number in range(200)]
+    entries, _ = bench.add(files)
+    reader = ContentReader(ChunkStore(bench.objects, SharedFetches(64 << 20)), paces=far(64 << 20))
+    at_once: list[int] = []
+    for number, entry in enumerate(entries):
+        if reader.read_now(entry, 0, entry.size) is not None:
+            at_once.append(number)
+        else:
+            reader.read(entry, 0, entry.size, lambda number=number: iter(entries[number + 1 :]))  # type: ignore[misc]
+        assert reader._sequences is not None
+        wait_until_idle(reader._sequences)
+    reader.close()
+    assert at_once == list(range(at_once[0], 200))
+    assert at_once[0] < 10
 
 
 def test_adjacent_chunks_are_one_request(bench: Workbench) -> None:
