@@ -1,4 +1,4 @@
-"""One question to a vendor: asked again as the policy says, and its errors in the words of artfs. Any thread."""
+"""Questions to a vendor: asked again as the policy says, and its errors in the words of artfs. Any thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from artfs.cloud.buckets import PreconditionFailed
 from artfs.cloud.retry import RetryPolicy, TryAgain
 from artfs.cloud.upload_body import UploadBody
-from artfs.errors import ArtfsError
+from artfs.errors import AccessDenied, ArtfsError, NotFound
 
 
 class Patient(Protocol):
@@ -46,3 +46,14 @@ def ask(
 
     policy = session.write_policy if verb in {"stored", "deleted"} else session.policy
     return policy.run(attempt, moving_s=None if body is None else lambda: body.moving_s)
+
+
+def is_there(look: Callable[[], object]) -> bool:
+    """False if what `look` looks for is not there; True also where that is not for everybody to know."""
+    try:
+        look()
+    except NotFound:
+        return False
+    except AccessDenied:
+        return True
+    return True

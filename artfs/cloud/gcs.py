@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from typing_extensions import Buffer
 
 from artfs.cloud import gcs_writes, traits
-from artfs.cloud.asking import ask
+from artfs.cloud.asking import ask, is_there
 from artfs.cloud.buckets import ObjectFacts, Piece, PreconditionFailed
 from artfs.cloud.failures import denied, no_object, unavailable
 from artfs.cloud.gcs_failures import WHERE_CREDENTIALS_ARE, explained
@@ -24,7 +24,7 @@ from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, 
 from artfs.cloud.process_session import ProcessSession
 from artfs.cloud.retry import DEFAULT_POLICY, WRITE_POLICY, RetryPolicy, TryAgain
 from artfs.cloud.upload_body import UploadBody
-from artfs.errors import AccessDenied, NotFound
+from artfs.errors import NotFound
 
 T = TypeVar("T")
 #: Below which nothing lies: asking for it tells whether there is a bucket.
@@ -52,13 +52,7 @@ class GcsClient:
         return self._iter_pages(_uri(bucket, prefix), bucket, prefix, "listed")
 
     def has_bucket(self, bucket: str) -> bool:
-        try:
-            next(self._iter_pages(f"gs://{bucket}", bucket, _NO_KEY, "listed"), None)
-        except NotFound:
-            return False
-        except AccessDenied:
-            return True
-        return True
+        return is_there(lambda: next(self._iter_pages(f"gs://{bucket}", bucket, _NO_KEY, "listed"), None))
 
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 from typing_extensions import Buffer
 
 from artfs.cloud import s3_writes, traits
-from artfs.cloud.asking import ask
+from artfs.cloud.asking import ask, is_there
 from artfs.cloud.buckets import ObjectFacts, Piece, PreconditionFailed
 from artfs.cloud.failures import denied, unavailable
 from artfs.cloud.object_reads import Elsewhere, NotTrusted, Overloaded, ReadAt, Refused, expresses, is_usable, read_range
@@ -24,7 +24,7 @@ from artfs.cloud.retry import DEFAULT_POLICY, WRITE_POLICY, RetryPolicy, TryAgai
 from artfs.cloud.s3_failures import WHERE_CREDENTIALS_ARE, explained, status_of
 from artfs.cloud.s3_session import S3Session
 from artfs.cloud.upload_body import UploadBody
-from artfs.errors import AccessDenied, NotFound
+from artfs.errors import NotFound
 
 T = TypeVar("T")
 #: Where a page of a list begins, and its objects with the beginning of the next, None behind the last.
@@ -63,13 +63,9 @@ class S3Client:
         return self._iter_pages(_uri(bucket, prefix), partial(_page_of_objects, bucket, prefix), {}, verb="listed")
 
     def has_bucket(self, bucket: str) -> bool:
-        try:
-            self._ask(f"s3://{bucket}", lambda session: session.client.head_bucket(Bucket=bucket), verb="listed")
-        except NotFound:
-            return False
-        except AccessDenied:
-            return True
-        return True
+        return is_there(
+            lambda: self._ask(f"s3://{bucket}", lambda session: session.client.head_bucket(Bucket=bucket), verb="listed")
+        )
 
     def get(
         self, bucket: str, key: str, offset: int, length: int, *, version_id: str | None = None, if_match: str | None = None

@@ -101,6 +101,12 @@ def _of_answer(
         return PreconditionFailed(uri)
     if status in {401, 403} or code in NOT_VALID_CREDENTIALS:
         return denied(uri, code, anonymous=session.is_anonymous, where=WHERE_CREDENTIALS_ARE, verb=verb)
+    if status == 400 and code in {"", "400"}:
+        # The answer to a HEAD has no body: this is Amazon's to credentials that have ended.
+        return AccessDenied(
+            f"{uri} cannot be {verb}: the server gives no reason (400), as it does where credentials have ended; check those in "
+            f"{WHERE_CREDENTIALS_ARE}"
+        )
     if status in {301, 307} or code == "AuthorizationHeaderMalformed":
         region = headers.get("x-amz-bucket-region") or answer.get("Error", {}).get("Region") or "another one"
         return elsewhere(uri, region, verb)

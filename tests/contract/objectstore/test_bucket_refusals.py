@@ -172,6 +172,13 @@ def test_credentials_of_google_that_are_named_and_not_there(set_environ: SetEnvi
         assert "missing.json" in said
 
 
+def test_credentials_that_may_have_ended_where_no_reason_can_be_given(answering: FaultyHttp) -> None:
+    """The answer to a HEAD has no body."""
+    answering.serve("/bucket/prefix/some/key", error_of_s3(400, "ExpiredToken"))
+    said = refusal(AccessDenied, lambda: open_s3("bucket").size("some/key"))
+    assert "cannot be read: the server gives no reason (400), as it does where credentials have ended; check those in AWS_" in said
+
+
 def test_credentials_that_end_in_the_middle_of_a_commit_are_replaced_by_new_ones(
     answering: FaultyHttp, set_environ: SetEnviron, tmp_path: Path
 ) -> None:
