@@ -2,9 +2,10 @@
 
 Chunks are copied into the buffer of their pack; a full one is put by a background thread while the next one fills. At most two are
 on their way, eight where the store is remote, so a writer has at most three buffers or nine (300 MiB), which it fills again and
-again: who adds faster than the store takes waits in `add`. A pack whose connection is lost is put again, by the store; the others
-go on. A pack is durable before `on_durable` tells about it (I1). One caller at a time: a writer has no lock, only the background
-threads beside it, which touch nothing of its state but their own future; a buffer comes back as that future's result.
+again: who adds faster than the store takes waits in `add`. The first eight to a remote store are short. A pack whose connection is
+lost is put again, by the store; the others go on. A pack is durable before `on_durable` tells about it (I1). One caller at a time:
+a writer has no lock, only the background threads beside it, which touch nothing of its state but their own future; a buffer comes
+back as that future's result.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from artfs.objectstore.protocol import ObjectStore
 
 _IN_FLIGHT = 2
 _IN_FLIGHT_REMOTE = 8
+#: As many packs as go to a remote store at once are shorter by this at first: the line is full sooner, and what fills no more than
+#: these goes up side by side.
+_FIRST_SHARE = 4
 
 
 class _Pack(NamedTuple):
@@ -53,6 +57,7 @@ class PackWriter:
         self._next_id = next_id
         self._on_durable = on_durable
         self._target_size = target_size
+        self._short_packs = self._limit if objects.is_remote else 0
         self._pack: _Pack | None = None
         self._free: list[PackBuffer] = []
         self._threads: ThreadPoolExecutor | None = None
@@ -75,7 +80,8 @@ class PackWriter:
         ref = ChunkRef(digest, size, self._pack.id, buffer.size, view.nbytes)
         self._pack.refs.append(ref)
         buffer.append(view)
-        if buffer.size >= self._target_size or len(self._pack.refs) >= MAX_CHUNKS:
+        target_size = self._target_size // _FIRST_SHARE if self._short_packs else self._target_size
+        if buffer.size >= target_size or len(self._pack.refs) >= MAX_CHUNKS:
             self._start_put()
         return ref
 
@@ -134,6 +140,7 @@ class PackWriter:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="artfs-put-pack")
         pack, self._pack = self._pack, None
+        self._short_packs = max(self._short_packs - 1, 0)
         if pack is not None:
             self._in_flight.add(self._threads.submit(self._put, pack))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -151,6 +152,15 @@ def test_a_pack_that_takes_long_holds_up_no_other() -> None:
     writer.flush()
     assert is_done
     assert objects.puts == len(CHUNKS)
+
+
+def test_the_first_packs_to_a_remote_store_are_short() -> None:
+    objects = FarStore()
+    writer = PackWriter(objects, pack_ids(), ignore, target_size=4000)
+    refs = [add_raw(writer, chunk) for chunk in CHUNKS]
+    writer.flush()
+    sizes = Counter(ref.pack for ref in refs)
+    assert [sizes[pack] for pack in sorted(sizes)] == [1] * 8 + [4] * 5 + [2]
 
 
 def test_what_waits_can_be_sent_before_it_is_waited_for() -> None:
