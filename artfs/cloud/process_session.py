@@ -18,6 +18,10 @@ from artfs.errors import AccessDenied, ArtfsError
 _RENEWED_AGAIN_AFTER_S = 30.0
 
 
+#: What forked children have inherited.
+_sessions_of_parents: list[object] = []
+
+
 class Session(Protocol):
     """What a session must be able to do here."""
 
@@ -49,6 +53,9 @@ class ProcessSession(Generic[S]):
     def get(self) -> S:
         """The session of this process."""
         if self._process != os.getpid():
+            # Not let go of: its connections are the parent's, and a store of obstore that ends may wait for a lock that a thread of
+            # the parent held.
+            _sessions_of_parents.append(self._session)
             # The locks too, as a thread of the parent may have held them. The process last: who finds it right finds the others
             # right.
             self._session, self._lock, self._renewing = None, threading.Lock(), threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gzip
 import os
 import signal
@@ -207,8 +208,10 @@ def test_a_forked_process_reads_on(place: Place) -> None:
     assert place.client.get(place.bucket, "key", 0, 10)[1] == DATA[:10]
     child = os.fork()
     if not child:
-        # Whatever happens, the child must not run the rest of the tests.
+        # Whatever happens, the child must not run the rest of the tests, and say where it hangs: a handler in Python is not called.
         try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            faulthandler.register(signal.SIGALRM, chain=True)
             signal.alarm(20)
             os._exit(0 if place.client.get(place.bucket, "key", 0, 10)[1] == DATA[:10] else 1)
         except BaseException:  # noqa: BLE001

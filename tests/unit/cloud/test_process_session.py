@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
+import gc
 import os
+import signal
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -33,6 +37,10 @@ def in_child(check: Callable[[], bool]) -> bool:
     child = os.fork()
     if not child:
         try:
+            # A child that hangs says where, and ends.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            faulthandler.register(signal.SIGALRM, chain=True)
+            signal.alarm(30)
             os._exit(0 if check() else 2)
         finally:
             os._exit(1)
@@ -173,3 +181,16 @@ def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_is_opening() -> N
         assert in_child(lambda: sessions.get().process == os.getpid())
         gate.set()
         assert slow.result(30).process == parent
+
+
+def test_a_child_does_not_free_what_it_has_inherited() -> None:
+    """What a store of obstore waits for when it ends may be held by a thread that is not in the child."""
+    sessions = ProcessSession(Opened)
+    inherited = weakref.ref(sessions.get())
+
+    def check() -> bool:
+        mine = sessions.get()
+        gc.collect()
+        return inherited() is not None and inherited() is not mine
+
+    assert in_child(check)
