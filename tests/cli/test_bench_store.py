@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from artfs.errors import AccessDenied
+from artfs.errors import AccessDenied, StoreUnavailable
 from artfs.objectstore.bench import BenchSize, bench_store
 from artfs.objectstore.local import LocalStore
 from artfs.objectstore.memory import MemoryStore
@@ -67,6 +68,41 @@ def test_a_failure_leaves_nothing_either(verb: str) -> None:
         bench_store(_Refusing(store, verb), TINY)
     assert store.counts()["put"] >= 8
     assert list(store.iter_objects()) == []
+
+
+class _GoingAway:
+    """A store that nobody reaches after so many requests."""
+
+    def __init__(self, answered: int) -> None:
+        self._inner = MemoryStore()
+        self._answered = answered
+        self.failed: list[str] = []
+        self._lock = threading.Lock()
+
+    def __getattr__(self, verb: str) -> Any:
+        def ask(*arguments: Any) -> Any:
+            with self._lock:
+                self._answered -= 1
+                if self._answered < 0:
+                    self.failed.append(verb)
+                    raise StoreUnavailable("it cannot be reached")
+            return getattr(self._inner, verb)(*arguments)
+
+        return ask
+
+
+def test_a_store_that_nobody_reaches_is_waited_for_once() -> None:
+    store = _GoingAway(0)
+    with pytest.raises(StoreUnavailable):
+        bench_store(store, TINY)
+    assert store.failed == ["has"]
+
+
+def test_a_store_that_goes_away_is_not_waited_for_with_each_object() -> None:
+    store = _GoingAway(20)
+    with pytest.raises(StoreUnavailable):
+        bench_store(store, TINY)
+    assert store.failed.count("delete") == 1
 
 
 def test_after_ctrl_c_nothing_is_left(environ: dict[str, str], tmp_path: Path) -> None:
