@@ -63,6 +63,10 @@ class KnownFiles:
         else:
             self._change(name.artifact, lambda known: known.note(record, [name.selector], _now(), _NOTED_AGAIN))
 
+    def keep_remembered(self, record: VersionRecord) -> None:
+        """A version of which this process knew before the registry was away, unless it is known here."""
+        self._change(record.artifact, lambda known: known.note_remembered(record, _now()))
+
     def keep_versions(self, artifact: ArtifactName, records: Sequence[VersionRecord]) -> None:
         """These are all versions there are. Only those that were looked at before are remembered."""
         self._change(artifact, lambda known: known.note_all(records, _now(), _NOTED_AGAIN), make=False)

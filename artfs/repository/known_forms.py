@@ -52,6 +52,15 @@ class KnownArtifact:
                 changed = True
         return changed
 
+    def note_remembered(self, record: VersionRecord, now: datetime) -> bool:
+        """Remember a version that was not seen just now, where none is known: others may have seen later where aliases stand."""
+        if record.number in self.versions:
+            return False
+        self.versions[record.number] = replace(record, aliases=())
+        for alias in record.aliases:
+            self.aliases.setdefault(alias, (record.number, now))
+        return True
+
     def note_all(self, records: Iterable[VersionRecord], now: datetime, noted_again: timedelta) -> bool:
         """These are all versions there are: which of those remembered are gone, and which aliases stand on the others."""
         there = {record.number: record for record in records}

@@ -135,8 +135,12 @@ class KnownNames:
 
     def opened(self, version: VersionRecord) -> None:
         """The version is looked at: a list of names alone makes none known to other processes."""
-        if self._files is not None:
+        if self._files is None:
+            return
+        if self._outages.now is None:
             self._files.keep_version(VersionName(version.artifact, version.label), version)
+        else:
+            self._files.keep_remembered(version)
 
     def runs(self, version: VersionRecord) -> tuple[list[RunRecord], list[RunRecord]] | None:
         """The runs that logged the version and those that used it; None while nobody can be asked."""

@@ -37,6 +37,17 @@ class Away:
         raise RegistryUnavailable("there is no network")
 
 
+class _Going:
+    """A registry that is reached until it is away."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self.is_away = False
+
+    def __getattr__(self, part: str) -> Any:
+        return getattr(Away() if self.is_away else self._registry, part)
+
+
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[Registry]:
     opened = open_registry(f"sqlite:///{tmp_path}/registry.sqlite")
@@ -91,6 +102,31 @@ def test_an_alias_means_what_it_meant_when_it_was_last_seen(registry: Registry, 
     here.version(LATEST)
     assert away.version(VersionName(BIKE, "best")).label == "v1"
     assert away.version(VersionName(BIKE, "v0")).aliases == ()
+
+
+def test_what_is_read_without_the_registry_makes_no_alias_seen_anew(registry: Registry, here: KnownNames, folder: Path) -> None:
+    Writer(registry).log(b"A", aliases=("best",))
+    here.version(LATEST)
+    (file,) = folder.rglob("*.json")
+    form = json.loads(file.read_bytes())
+    form["aliases"] = {alias: [0, "2026-01-02T03:04:05+00:00"] for alias in form["aliases"]}
+    file.write_text(json.dumps(form))
+    names = KnownNames(Away(), KnownFiles(folder, "postgresql://host/db"))  # type: ignore[arg-type]
+    names.opened(names.version(LATEST))
+    assert json.loads(file.read_bytes()) == form
+
+
+def test_what_was_only_listed_is_known_to_others_once_it_is_opened_without_the_registry(
+    registry: Registry, folder: Path, away: LaterProcesses
+) -> None:
+    writer = Writer(registry)
+    writer.log(b"A", aliases=("best",))
+    gone = _Going(registry)
+    names = KnownNames(gone, KnownFiles(folder, "postgresql://host/db"))  # type: ignore[arg-type]
+    names.versions(BIKE)
+    gone.is_away = True
+    names.opened(names.version(VersionName(BIKE, "v0")))
+    assert away.version(VersionName(BIKE, "best")).label == "v0"
 
 
 def test_a_process_looks_once_and_tells_it_once(
