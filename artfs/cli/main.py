@@ -156,7 +156,10 @@ def options(
         typer.Option("--registry", metavar="URL", envvar="ARTFS_REGISTRY", help="Where metadata is: sqlite:///… or postgresql://…"),
     ] = None,
     objects: Annotated[
-        str | None, typer.Option("--objects", metavar="URL", envvar="ARTFS_OBJECTS", help="Where bytes are: file:///…")
+        str | None,
+        typer.Option(
+            "--objects", metavar="URL", envvar="ARTFS_OBJECTS", help="Where bytes are: file:///…, s3://BUCKET/PREFIX or gs://…"
+        ),
     ] = None,
     verbose: Annotated[
         int, typer.Option("--verbose", "-v", count=True, help="Say what is being done, and show tracebacks; -vv says more.")
