@@ -38,7 +38,7 @@ def commit_by_rename(place: ArtifactPlace, staging: str, new_name: str, flags: i
     try:
         _commit(place, staging, new_name, number)
     except (ArtfsError, OSError) as error:
-        scene.journal.failed(artifact, staging, str(error))
+        scene.journal.failed(artifact, staging, error)
         scene.problems.record(f"{place.where}/staging/{staging}".lstrip("/"), f"not committed: {error}")
         raise
 

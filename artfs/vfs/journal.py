@@ -40,9 +40,9 @@ class Journal:
             },
         )
 
-    def failed(self, artifact: ArtifactName, staging: str, reason: str) -> None:
-        """`staging` stays as it was (I6)."""
-        self._add(artifact, {"event": "commit-failed", "staging": staging, "reason": reason})
+    def failed(self, artifact: ArtifactName, staging: str, error: Exception) -> None:
+        """`staging` stays as it was (I6). The kind of error is told too, as several are one errno."""
+        self._add(artifact, {"event": "commit-failed", "staging": staging, "reason": str(error), "error": type(error).__name__})
 
     def _add(self, artifact: ArtifactName, line: dict[str, Any]) -> None:
         now = datetime.now(UTC).isoformat()

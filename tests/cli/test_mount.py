@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,18 @@ def test_a_commit_that_fails_says_why_and_leaves_staging_as_it_was(pets: Artfs, 
         assert str(path) in outcome.err
         assert not path.with_name("open.json").exists()
     assert (path / "a").read_text() == "half"
+    assert pets("commit", path).out == "pets:v2\n"
+
+
+def test_a_commit_that_fails_tells_scripts_what_kind_of_failure_it_was(pets: Artfs, mountpoint: Path) -> None:
+    path = Path(pets("stage", "pets", "--name", "new").out.strip())
+    (path / "a").write_text("whole")
+    registry = pets("status", "--json").json["registry"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(registry, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE leases RENAME TO elsewhere")
+        # The mount can say EIO alone, which is the code of damaged bytes.
+        assert pets.fails("commit", path).code == 70
+        connection.execute("ALTER TABLE elsewhere RENAME TO leases")
     assert pets("commit", path).out == "pets:v2\n"
 
 

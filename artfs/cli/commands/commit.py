@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from artfs import errors
 from artfs.cli.context import current
 from artfs.cli.options import AliasesOption, DescriptionOption, MetadataOption, parse_metadata
 from artfs.cli.output import print_line, print_note
@@ -89,17 +90,22 @@ def _form(options: StagingOptions) -> dict[str, Any]:
 
 def _rename(staging: Path, target: Path) -> None:
     """rename(2), which commits; why it did not, the mount has written into the log."""
-    failures = _count_lines(staging)
+    before = _last_line(staging, "commit-failed")
     try:
         staging.rename(target)
     except OSError as error:
-        line = _last_line(staging, "commit-failed") if _count_lines(staging) > failures else None
-        sentence = f"{staging} was not committed: {line['reason'] if line else error.strerror}"
-        raise _KINDS.get(error.errno or 0, UserError)(sentence) from error
+        line = _last_line(staging, "commit-failed")
+        if line is None or line == before:
+            raise _KINDS.get(error.errno or 0, UserError)(f"{staging} was not committed: {error.strerror}") from error
+        raise _kind_of(line, error)(f"{staging} was not committed: {line['reason']}") from error
 
 
-def _count_lines(staging: Path) -> int:
-    return len(_log(staging).read_bytes().splitlines())
+def _kind_of(line: dict[str, Any], error: OSError) -> type[ArtfsError]:
+    """The class of what the mount met, or the next above it that is made of a sentence; an older mount does not tell it."""
+    kind = getattr(errors, line.get("error", ""), None)
+    if not isinstance(kind, type) or not issubclass(kind, ArtfsError):
+        return _KINDS.get(error.errno or 0, UserError)
+    return next(each for each in kind.__mro__ if issubclass(each, ArtfsError) and each.__init__ is ArtfsError.__init__)
 
 
 def _last_line(staging: Path, event: str) -> dict[str, Any] | None:
