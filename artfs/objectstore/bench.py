@@ -143,7 +143,12 @@ class _Bench:
     def _put(self, key: str, data: bytes) -> None:
         # Noted before: of a put that fails nobody knows whether the object is there.
         self._keys.add(key)
-        self._store.put(key, [data])
+        try:
+            self._store.put(key, [data])
+        except AccessDenied:
+            # Not there; and who may not put may not delete either, which would be told in place of this.
+            self._keys.discard(key)
+            raise
 
     def _measure_small(self, keys: Sequence[str], threads: int) -> Latency:
         self._on_step(f"get small objects, {threads} at once")

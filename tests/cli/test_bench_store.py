@@ -70,6 +70,11 @@ def test_a_failure_leaves_nothing_either(verb: str) -> None:
     assert list(store.iter_objects()) == []
 
 
+def test_who_may_only_read_is_told_so() -> None:
+    with pytest.raises(AccessDenied, match="put is not allowed"):
+        bench_store(_Refusing(_Refusing(MemoryStore(), "delete"), "put"), TINY)
+
+
 class _GoingAway:
     """A store that nobody reaches after so many requests."""
 
