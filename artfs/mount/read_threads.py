@@ -22,13 +22,15 @@ from typing import Any, TypeVar
 import outcome
 import trio
 
+from artfs.errors import StoreUnavailable
 from artfs.mount.processors import OneProcessor
 
 T = TypeVar("T")
 
 _NAME = "artfs-read"
-#: A thread that had nothing to do for so long asks whether it is needed.
-_IDLE_S = 10.0
+#: A thread that had nothing to do for so long asks whether it is needed. Not longer: that is how all are let go that are together
+#: on one processor when nobody reads any more.
+_IDLE_S = 2.0
 #: So many calls at once make threads get into each other's way.
 _MANY = 3
 
@@ -60,24 +62,39 @@ class ReadThreads:
         self._is_told = False
         self._under_way = 0
         self._threads: set[int] = set()
+        #: Threads but for those that were told to end: which one takes that from the queue is known when it has.
+        self._staying = 0
 
     async def run(self, call: Callable[[], T], on_end: Callable[[], None]) -> T:
-        """`call()` in a thread. `on_end` is called on the event loop when the thread is through, even if nobody waits any more."""
+        """`call()` in a thread. `on_end` is called on the event loop when the thread is through, even if nobody waits any more.
+
+        Raises StoreUnavailable, after `on_end`, where no thread can be had.
+        """
         mine = _Call(call, on_end)
+        if self._under_way >= self._staying:
+            # Before the call is queued: a task that has gone by an error must not be told of its result.
+            self._start(on_end)
         self._under_way += 1
         self._calls.put(mine)
-        if self._under_way > len(self._threads):
-            self._start()
-        if self._together is not None and self._under_way >= _MANY and self._together.is_due(now_s := trio.current_time()):
-            self._together.gather(self._threads, now_s)
+        if self._together is not None:
+            self._together.note(self._threads, trio.current_time(), are_many=self._under_way >= _MANY)
         result: outcome.Outcome[T] = await trio.lowlevel.wait_task_rescheduled(mine.abandon)
         return result.unwrap()
 
-    def _start(self) -> None:
+    def _start(self, on_end: Callable[[], None]) -> None:
         token = trio.lowlevel.current_trio_token()
         thread = threading.Thread(target=self._work, args=(token,), name=_NAME, daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if self._staying:
+                return  # the call waits for one of those
+            on_end()
+            raise StoreUnavailable(
+                "no thread to read with can be started, as too many run: end some, or try again later"
+            ) from error
         self._threads.add(thread.native_id or 0)
+        self._staying += 1
 
     def _work(self, token: trio.lowlevel.TrioToken) -> None:
         with suppress(trio.RunFinishedError):
@@ -108,7 +125,8 @@ class ReadThreads:
                 trio.lowlevel.reschedule(mine.task, outcome.Value(mine.result))
 
     def _dismiss_on_loop(self) -> None:
-        if self._together is not None:
+        if self._together is not None and self._under_way < _MANY:
             self._together.scatter()
-        if len(self._threads) > self._under_way:
+        if self._staying > self._under_way:
+            self._staying -= 1
             self._calls.put(None)
