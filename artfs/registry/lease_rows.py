@@ -16,11 +16,13 @@ from artfs.registry.schema import entities, leases
 def lock_active_lease(connection: Connection, lease: LeaseId, *, for_what: str, shared: bool = False) -> int:
     """Lock a lease that is neither ended nor expired, and return its entity's id. Raises LeaseLost.
 
-    gc takes the same lock before it calls a lease dead, so what is written under this lock is seen by gc or never written (I4).
-    `shared` lets several write at once; it is for those who do not change the lease, as two that then do would wait for each other.
+    gc locks out all others before it calls a lease dead, so what is written under this lock is seen by gc or never written (I4).
+
+    `shared` lets several write at once, and is for those who do not change the lease. A heartbeat does not wait for them: as
+    PostgreSQL lets new ones that share a row pass one that waits to change it, it might wait until the lease has expired.
     """
     query = select(leases.c.entity_id, leases.c.expires_at, leases.c.ended_at).where(leases.c.lease == lease)
-    query = query.with_for_update(read=shared, key_share=not shared)
+    query = query.with_for_update(read=shared, key_share=True)
     locked = query.cte("locked").prefix_with("MATERIALIZED", dialect="postgresql")
     # The time is taken after the lock was got, outside of what waits for it: that may have taken long.
     row = connection.execute(select(locked, clock(connection).label("looked_at"))).one_or_none()

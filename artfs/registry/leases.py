@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from artfs.errors import Busy
 from artfs.model.entry import LEASE_ID_SIZE, LeaseId
@@ -64,9 +64,11 @@ class Leases:
         """The leases that ended or expired before that time, oldest first; nothing will be written under them any more."""
 
         def work(connection: Connection) -> list[LeaseRecord]:
-            # Ending the expired ones here waits for a commit that holds one of them, and bars every later one: what gc sees after
-            # this is final. Only to compare times would let a commit succeed whose packs gc is about to delete.
+            # Locking them and ending the expired ones here waits for a commit that holds one of them, and bars every later one:
+            # what gc sees after this is final. Only to compare times would let a commit succeed whose packs gc is about to delete.
             expired = (leases.c.ended_at.is_(None)) & (leases.c.expires_at <= now(connection))
+            over = select(leases.c.lease).where(expired | (leases.c.ended_at < ended_before)).order_by(leases.c.lease)
+            connection.execute(over.with_for_update())
             connection.execute(update(leases).where(expired).values(ended_at=leases.c.expires_at))
             return select_leases(connection, leases.c.ended_at < ended_before)
 

@@ -132,6 +132,50 @@ def test_gc_waits_for_a_commit_in_flight_whose_lease_has_expired(
     assert [found.id for found in registry.leases.list_collectable(datetime.now(UTC) + timedelta(hours=3))] == [lease]
 
 
+def test_a_heartbeat_does_not_wait_for_packs_that_are_being_entered(
+    registry: Registry, registry_url: str, other: psycopg.Connection, thread: ThreadPoolExecutor
+) -> None:
+    """With many writers one pack or another is being entered all the time."""
+    writer = Writer(registry)
+    lease = writer.open_lease()
+    other.execute("LOCK TABLE packs IN SHARE MODE")
+    adding = thread.submit(writer.add_pack, lease, b"A")
+    wait_until_blocked(registry_url, adding)
+    registry.leases.heartbeat(lease, 3600)
+    assert not adding.done()
+    other.commit()
+    adding.result(DEADLINE_S)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_gc_waits_for_a_pack_that_is_being_entered(
+    registry: Registry, registry_url: str, other: psycopg.Connection, thread: ThreadPoolExecutor, ended: bool
+) -> None:
+    lease = Writer(registry).open_lease(ttl_s=-1)
+    # As far as one has come that found the lease alive.
+    other.execute("SELECT lease FROM leases FOR KEY SHARE")
+    if ended:
+        registry.leases.end(lease)
+    listing = thread.submit(registry.leases.list_collectable, datetime.now(UTC) + timedelta(hours=1))
+    wait_until_blocked(registry_url, listing)
+    other.commit()
+    assert [found.id for found in listing.result(DEADLINE_S)] == [lease]
+
+
+def test_no_pack_is_entered_under_a_lease_that_gc_in_flight_ends(
+    registry: Registry, registry_url: str, other: psycopg.Connection, thread: ThreadPoolExecutor
+) -> None:
+    writer = Writer(registry)
+    lease = writer.open_lease()
+    other.execute("SELECT lease FROM leases FOR UPDATE")
+    other.execute("UPDATE leases SET ended_at = expires_at")
+    adding = thread.submit(writer.add_pack, lease, b"A")
+    wait_until_blocked(registry_url, adding)
+    other.commit()
+    with pytest.raises(LeaseLost):
+        adding.result(DEADLINE_S)
+
+
 def test_commit_that_loses_a_deadlock_is_done_again(
     registry: Registry, registry_url: str, other: psycopg.Connection, thread: ThreadPoolExecutor
 ) -> None:
