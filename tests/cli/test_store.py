@@ -160,6 +160,17 @@ def test_verify_of_a_store_that_has_lost_a_pack_says_which_versions_need_it(pets
     assert f"the pack {lost['packs'][0]} is missing" in lost["what"]
 
 
+def test_verify_in_the_store_of_another_registry_condemns_nothing(pets: Artfs, tmp_path: Path) -> None:
+    other = {"ARTFS_REGISTRY": f"sqlite:///{tmp_path}/other.sqlite", "ARTFS_OBJECTS": f"file://{tmp_path}/other"}
+    file = tmp_path / "file"
+    file.write_text("of another registry")
+    pets("put", file, "elsewhere", env=other)
+    for objects in (other["ARTFS_OBJECTS"], f"file://{tmp_path}/nothing"):
+        outcome = pets.fails("verify", "--read-data", env={"ARTFS_OBJECTS": objects})
+        assert (outcome.code, "set ARTFS_OBJECTS" in outcome.err) == (2, True)
+    assert pets("verify", "--read-data").fields["problems"] == "0"
+
+
 def test_settings_that_cannot_be_used_are_named(artfs: Artfs) -> None:
     for arguments, environ, named in (
         (["--entity", "a/b", "ls"], {}, "a/b"),

@@ -16,6 +16,7 @@ from artfs.cli.progress import byte_progress, count_progress
 from artfs.cli.reference_problems import exit_code_of_problems, problem_form
 from artfs.errors import UserError
 from artfs.model.entry import pack_key
+from artfs.repository.binding import ensure_bound
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from artfs.repository.verify import Problem, VerifyReport, verify_repository
@@ -66,6 +67,8 @@ def command(
 
 
 def _verify_stored(repository: Repository, *, read_data: bool, as_json: bool) -> None:
+    # In the store of another registry all packs would be lost: the advice would be to delete what is whole elsewhere.
+    ensure_bound(repository, dry_run=True)
     with byte_progress("verify", shown=read_data) as on_progress:
         report = verify_repository(repository, read_data=read_data, on_progress=on_progress)
     if as_json:
