@@ -97,8 +97,7 @@ class Database:
     """One database behind an engine.
 
     `reading`, `reading_once` (for one statement) and `writing` are views of one engine with the options each kind of transaction
-    needs. `explain` says what an
-    exception of the driver or of SQLAlchemy means.
+    needs. `explain` says what an exception of the driver or of SQLAlchemy means.
     """
 
     def __init__(
@@ -138,6 +137,7 @@ class Database:
 
         A server that is far away is asked once, where beginning and ending a transaction would make it three times.
         """
+        self.prepare()
         return self._run(self._reading_once, work, None)
 
     def write(self, work: Callable[[Connection], T]) -> T:

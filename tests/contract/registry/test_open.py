@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection as Pipe
 
@@ -25,6 +26,17 @@ def test_registry_is_found_again(registry_url: str) -> None:
     second = open_registry(registry_url)
     assert Writer(second).resolve("latest") == version
     second.close()
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda registry: registry.collections.find(BIKE), lambda registry: registry.collections.projects()]
+)
+def test_what_opening_did_not_do_is_done_before_whatever_is_asked_first(
+    registry_url: str, ask: Callable[[Registry], object]
+) -> None:
+    registry = open_registry(registry_url, at_once=False)
+    assert not ask(registry)
+    registry.close()
 
 
 def test_every_table_of_the_schema_is_made(registry: Registry) -> None:
