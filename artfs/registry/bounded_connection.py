@@ -26,7 +26,9 @@ _TRUSTED_S = 5.0
 class BoundedConnection(psycopg.Connection[Any]):
     """Breaks, and raises OperationalError, when one answer takes longer than `database.ANSWER_S`."""
 
-    _heard_s = -math.inf
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._heard_s = time.monotonic()  # it is made of a connection that is through with its handshake
 
     @classmethod
     def reach(cls, *arguments: Any, **options: Any) -> BoundedConnection:

@@ -41,6 +41,13 @@ def test_a_look_up_is_one_round_trip(relay: Relay, far: Registry) -> None:
     assert len(relay.sent) == 1
 
 
+def test_a_server_that_was_connected_to_just_now_is_not_asked_whether_it_is_there(relay: Relay, far: Registry) -> None:
+    far.close()
+    relay.sent.clear()
+    far.collections.find(ARTIFACT)
+    assert not [message for message in relay.sent if b"SELECT 1" in message], relay.sent
+
+
 def test_a_transaction_asks_neither_for_the_time_nor_whether_the_server_is_there(relay: Relay, far: Registry) -> None:
     lease = far.leases.open(ARTIFACT.entity, "holder", 60).id
     assert len(relay.sent) == 5, "begin, the entity, the lease, the token, commit"
