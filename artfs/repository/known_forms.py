@@ -212,4 +212,7 @@ def _time(value: Any) -> datetime:
     found = datetime.fromisoformat(_expect(value, str))
     if found.tzinfo is None:
         raise ValueError("it has a time without a zone")
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:  # no ValueError
+        raise ValueError("it has a time out of range") from None

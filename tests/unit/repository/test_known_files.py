@@ -260,6 +260,7 @@ def test_damaged_files_are_nothing(registry: Registry, here: KnownNames, away: L
         *[{"format": 2}, {"versions": {}}, {"versions": [1]}, {"collection": 7}, {"aliases": []}, {"aliases": {"latest": 1}}],
         *[{"artifact": names} for names in (["team", "demo"], ["team", "demo", "../x"], ["team", "demo", "car"])],
         *[{"aliases": seen} for seen in ({"v3": [0, now]}, {"latest": [-1, now]}, {"latest": [0, "yesterday"]})],
+        {"aliases": {"latest": [0, "0001-01-01T00:00:00+05:00"]}},
     ]
     damaged += [json.dumps({**whole, **change}).encode() for change in changes]
     for name, value in [
