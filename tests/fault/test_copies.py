@@ -140,7 +140,7 @@ def assert_copied(places: Places, at: str) -> None:
 def test_a_copy_that_was_killed_goes_on_where_it_was(versions: Places, s3_proxy: HaProxy) -> None:
     command = [str(PROGRAM), "--project", "bikes", "copy", "big", "@s3"]
     with subprocess.Popen(command, env=versions.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        eventually(lambda: len(_stored(s3_proxy)) >= 3, what="the copy of a version and a half")
+        eventually(lambda: len(_stored(s3_proxy)) >= 4, what="the copy of a version, of three packs, and a third")
         process.kill()
     s3_proxy.clear()
     with versions.open("s3") as there:

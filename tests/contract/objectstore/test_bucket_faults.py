@@ -174,9 +174,10 @@ def test_a_lost_connection_repeats_the_pack_that_was_on_its_way_and_nothing_else
     refs = [writer.add(digest_of(chunk), len(chunk), chunk) for chunk in chunks]
     writer.flush()
     puts = place.proxy.requests(put_method(place))
-    assert len({ref.pack for ref in refs}) == 6
-    assert len(puts) == 6 + 1, [(request.target, request.status) for request in puts]
-    assert [request.status for request in puts].count(200) == 6
+    packs = len({ref.pack for ref in refs})
+    assert 1 < packs < len(chunks)
+    assert len(puts) == packs + 1, [(request.target, request.status) for request in puts]
+    assert [request.status for request in puts].count(200) == packs
 
 
 def test_a_put_follows_a_bucket_to_its_region(s3_server: SeaweedFs, s3_proxy: HaProxy, set_environ: SetEnviron) -> None:
