@@ -160,7 +160,6 @@ class _PostgresEar:
         try:
             connection.rollback()
             connection.autocommit = True
-            connection.prepare_threshold = None  # asked too rarely for that
             # Those that come with the answer to a statement; others are taken from the connection below.
             connection.add_notify_handler(lambda notify: self._heard.append(notify.payload))
             self._execute(f"LISTEN {CHANNEL}")

@@ -89,7 +89,12 @@ def _connect_arguments(url: URL, patience_s: float) -> dict[str, Any]:
     settings = {"lock_timeout": f"{round(patience_s * 1000)}ms", **_SERVER_SETTINGS}
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     said = url.query.get("options", "")  # later ones win
-    return {name: value for name, value in _REACHING.items() if name not in url.query} | {"options": f"{options} {said}".strip()}
+    return {
+        **{name: value for name, value in _REACHING.items() if name not in url.query},
+        "options": f"{options} {said}".strip(),
+        # None is ever prepared: behind a pooling proxy the next transaction may meet those of another host under the same names.
+        "prepare_threshold": None,
+    }
 
 
 def _check_alive(connection: Any, record: Any, proxy: Any) -> None:

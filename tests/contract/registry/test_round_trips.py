@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from sqlalchemy import text
 
 from artfs.model.digest import digest_of
 from artfs.model.entry import ChunkRef, make_pack_id
@@ -46,6 +47,14 @@ def test_a_server_that_was_connected_to_just_now_is_not_asked_whether_it_is_ther
     relay.sent.clear()
     far.collections.find(ARTIFACT)
     assert not [message for message in relay.sent if b"SELECT 1" in message], relay.sent
+
+
+def test_no_statement_is_kept_in_the_session_which_a_pooling_proxy_may_give_to_another_host(far: Registry) -> None:
+    for _ in range(20):
+        far.collections.find(ARTIFACT)
+        far.now()
+    kept = text("SELECT count(*) FROM pg_prepared_statements")
+    assert far._database.read(lambda connection: connection.execute(kept).scalar_one()) == 0
 
 
 def test_a_transaction_asks_neither_for_the_time_nor_whether_the_server_is_there(relay: Relay, far: Registry) -> None:
