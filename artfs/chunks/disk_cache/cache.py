@@ -64,10 +64,8 @@ class DiskCache:
         try:
             shelf = self._open(make=False)
             if shelf is not None:
-                for ref in refs:
-                    held = shelf.read(ref)
-                    if held is not None:
-                        found[ref.digest] = held.plain
+                for held in shelf.read(refs):
+                    found[held.ref.digest] = held.plain
         except FileNotFoundError:
             self._shelf = None  # somebody has removed the folder: it is made again when a chunk is kept
         except OSError as error:
@@ -84,7 +82,7 @@ class DiskCache:
             if shelf is None:
                 return set()
             shelf.look()
-            return {ref.digest for ref in refs if shelf.is_here(ref.digest)}
+            return shelf.find_here({ref.digest for ref in refs})
         except FileNotFoundError:
             self._shelf = None
         except OSError as error:

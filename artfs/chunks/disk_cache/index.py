@@ -13,6 +13,9 @@ kernel's. What is in a table is a hint: a chunk is verified after it was read (I
 A chunk is in the first table whose page had room: a slot that was never used, or whose segment is there no more. When all are full,
 a table eight times as large as the last one follows, if there is room for it within the limit.
 
+Chunks are looked for many at a time: each system call gives up the interpreter, and a table that is not much longer than the pages
+asked for is read as a whole.
+
 Finding needs no lock. Those who change a table hold a flock(2) on the first one and `_lock` (a flock does not part the threads of a
 process), for microseconds: two who saw the same free slot would otherwise lose a chunk. Any thread.
 """
@@ -23,7 +26,7 @@ import contextlib
 import os
 import struct
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -41,6 +44,8 @@ _FIRST_SIZE = 256 << 10
 #: 8 GiB: enough for 500 million chunks.
 MAX_LEVELS = 6
 _EMPTY = bytes(_SLOT.size)
+#: A table of at most so many bytes for each chunk that is looked for is read as a whole: copying them takes no longer than a read.
+_WHOLE = 32 << 10
 
 
 class Place(NamedTuple):
@@ -83,26 +88,26 @@ class Index:
                 break
         self._tables = tables
 
-    def find(self, digest: Digest) -> Iterator[Place]:
-        """Where the chunk may lie, by what the tables say. Raises OSError."""
-        tag = digest[8:16]
+    def find(self, wanted: Collection[Digest]) -> Iterator[tuple[Digest, Place]]:
+        """Where the chunks may lie, by what the tables say, the newest table first. Raises OSError.
+
+        The caller may take out of `wanted` what it has found: older tables are not asked for that.
+        """
         tables = self._tables  # another thread may replace it
         for level in range(len(tables) - 1, -1, -1):
-            page = _read_page(tables, level, digest)[1]
-            at = page.find(tag)
-            while at >= 0:
-                if at % _SLOT.size == 0:
-                    _, number, offset = _SLOT.unpack_from(page, at)
-                    if number:
-                        yield Place(number, offset)
-                at = page.find(tag, at + 1)
+            digests = list(wanted)
+            pages = _read_pages(tables[level], level, digests)
+            for digest in digests:
+                for place in _places(pages[_page_start(level, digest)], digest):
+                    yield digest, place
 
     def add(self, places: Iterable[tuple[Digest, Place]], alive: Container[int]) -> bool:
         """Enter chunks; slots of segments that are not `alive` may be taken. False if there is no room for all. Raises OSError."""
         left = list(places)
         while True:
             with self._changing() as tables:
-                left = [(digest, place) for digest, place in left if not self._add(tables, digest, place, alive)]
+                for level, table in enumerate(tables):
+                    left = self._add(table, level, left, alive)
             if not left:
                 return True
             if not self._add_table(len(tables)):  # not under the lock: whoever makes room for a table takes another
@@ -113,8 +118,8 @@ class Index:
         slot = _SLOT.pack(digest[8:16], *place)
         with self._changing() as tables:
             for level, table in enumerate(tables):
-                start, page = _read_page(tables, level, digest)
-                at = page.find(slot)
+                start = _page_start(level, digest)
+                at = _read_pages(table, level, [digest])[start].find(slot)
                 if at >= 0 and at % _SLOT.size == 0:
                     self._disk.write(table.descriptor, [_EMPTY], start + at)
 
@@ -150,14 +155,22 @@ class Index:
             if os.pread(table.descriptor, _SLOT.size, start) == slot:  # else somebody has used it anew
                 self._disk.write(table.descriptor, [_EMPTY], start)
 
-    def _add(self, tables: list[OpenFile], digest: Digest, place: Place, alive: Container[int]) -> bool:
-        for level, table in enumerate(tables):
-            start, page = _read_page(tables, level, digest)
-            for slot, number in enumerate(_NUMBERS.unpack(page)):
-                if not number or number not in alive:
-                    self._disk.write(table.descriptor, [_SLOT.pack(digest[8:16], *place)], start + slot * _SLOT.size)
-                    return True
-        return False
+    def _add(
+        self, table: OpenFile, level: int, places: list[tuple[Digest, Place]], alive: Container[int]
+    ) -> list[tuple[Digest, Place]]:
+        """Enter those for which their pages have room; the others."""
+        pages = _read_pages(table, level, [digest for digest, _ in places])
+        left = []
+        for digest, place in places:
+            start = _page_start(level, digest)
+            at = _free_slot(pages[start], alive)
+            if at is None:
+                left.append((digest, place))
+                continue
+            slot = _SLOT.pack(digest[8:16], *place)
+            self._disk.write(table.descriptor, [slot], start + at)
+            pages[start][at : at + _SLOT.size] = slot
+        return left
 
     def _add_table(self, level: int) -> bool:
         if level == MAX_LEVELS or not self._make_table(level):
@@ -166,8 +179,38 @@ class Index:
         return len(self._tables) > level
 
 
-def _read_page(tables: list[OpenFile], level: int, digest: Digest) -> tuple[int, bytes]:
-    """Where the page for this digest begins, and the page; a table that was cut off ends in zeros."""
-    start = int.from_bytes(digest[:8], "little") % (table_size(level) // _PAGE_SIZE) * _PAGE_SIZE
-    page = os.pread(tables[level].descriptor, _PAGE_SIZE, start)
-    return start, page if len(page) == _PAGE_SIZE else page.ljust(_PAGE_SIZE, b"\0")
+def _page_start(level: int, digest: Digest) -> int:
+    return int.from_bytes(digest[:8], "little") % (table_size(level) // _PAGE_SIZE) * _PAGE_SIZE
+
+
+def _read_pages(table: OpenFile, level: int, digests: Iterable[Digest]) -> dict[int, bytearray]:
+    """The pages for these digests, by where they begin; a table that was cut off ends in zeros."""
+    starts = {_page_start(level, digest) for digest in digests}
+    size = table_size(level)
+    if size > _WHOLE * len(starts):
+        return {start: _page(os.pread(table.descriptor, _PAGE_SIZE, start)) for start in starts}
+    whole = memoryview(os.pread(table.descriptor, size, 0))
+    return {start: _page(whole[start : start + _PAGE_SIZE]) for start in starts}
+
+
+def _page(data: bytes | memoryview) -> bytearray:
+    return bytearray(data).ljust(_PAGE_SIZE, b"\0")
+
+
+def _places(page: bytearray, digest: Digest) -> Iterator[Place]:
+    tag = digest[8:16]
+    at = page.find(tag)
+    while at >= 0:
+        if at % _SLOT.size == 0:
+            _, number, offset = _SLOT.unpack_from(page, at)
+            if number:
+                yield Place(number, offset)
+        at = page.find(tag, at + 1)
+
+
+def _free_slot(page: bytearray, alive: Container[int]) -> int | None:
+    """Where a slot begins that may be taken."""
+    for slot, number in enumerate(_NUMBERS.unpack(page)):
+        if not number or number not in alive:
+            return slot * _SLOT.size
+    return None

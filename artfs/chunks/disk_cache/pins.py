@@ -59,7 +59,7 @@ class PinningCache:
         """Those of the chunks that are on this disk; they are pinned when it returns."""
         found: dict[Digest, bytes] = {}
         for ref in refs:
-            held = self._shelf.read(ref)
+            held = next(self._shelf.read([ref]), None)
             if held is None:
                 self._forget(ref.digest)
                 continue
@@ -152,7 +152,7 @@ class Pins:
         yield
 
     def _is_pinned(self, digest: Digest) -> bool:
-        segments = (self._shelf.contents.segments.get(place.number) for place in self._shelf.index.find(digest))
+        segments = (self._shelf.contents.segments.get(place.number) for _, place in self._shelf.index.find([digest]))
         return any(segment is not None and segment.is_pinned for segment in segments)
 
     def _reserve(self, label: str, refs: Sequence[ChunkRef]) -> list[Writer]:

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -89,19 +89,20 @@ class Shelf:
         self.index.refresh()
         return True
 
-    def read(self, ref: ChunkRef) -> Held | None:
-        """A chunk, verified (I3); None if it is not here. Raises OSError."""
-        held = self._search(ref)
-        if held is None and self.look():
-            held = self._search(ref)
-        return held
+    def read(self, refs: Iterable[ChunkRef]) -> Iterator[Held]:
+        """Those of the chunks that are here, each once and verified (I3). Raises OSError."""
+        wanted = {ref.digest: ref for ref in refs}
+        yield from self._search(wanted)
+        if wanted and self.look():
+            yield from self._search(wanted)
 
     def keep(self, chunks: Chunks) -> None:
         """Keep those of the chunks that are not here, as far as there is room. Raises OSError."""
         with self._writing:
             self.look()
-            new = {ref.digest: (ref, stored) for ref, stored in chunks if not self.is_here(ref.digest)}
-            left = list(new.values())
+            new = {ref.digest: (ref, stored) for ref, stored in chunks}
+            here = self.find_here(new)
+            left = [chunk for digest, chunk in new.items() if digest not in here]
             while left:
                 writer = self._ready_writer(record_size(left[0][0]))
                 if writer is None:
@@ -122,9 +123,9 @@ class Shelf:
         # Entered when they are written, so that a crash between leaves bytes that nobody finds and not a place without bytes.
         return self.index.add(places, self.contents)
 
-    def is_here(self, digest: Digest) -> bool:
-        """Whether the index knows a place of the chunk in a segment that was here at the last look. Raises OSError."""
-        return any(place.number in self.contents.segments for place in self.index.find(digest))
+    def find_here(self, digests: Collection[Digest]) -> set[Digest]:
+        """Those of the chunks of which the index knows a place in a segment that was here at the last look. Raises OSError."""
+        return {digest for digest, place in self.index.find(digests) if place.number in self.contents.segments}
 
     def drop_damaged(self, digest: Digest, place: Place) -> None:
         """Forget a chunk that is not what it should be. Raises OSError."""
@@ -142,12 +143,14 @@ class Shelf:
             self.look()
         return writer
 
-    def _search(self, ref: ChunkRef) -> Held | None:
-        for place in self.index.find(ref.digest):
-            held = self._read_at(place, ref)
+    def _search(self, wanted: dict[Digest, ChunkRef]) -> Iterator[Held]:
+        """Those that are found, which are taken out of `wanted`."""
+        for digest, place in self.index.find(wanted):
+            ref = wanted.get(digest)  # None: it was at another place
+            held = None if ref is None else self._read_at(place, ref)
             if held is not None:
-                return held
-        return None
+                del wanted[digest]
+                yield held
 
     def _read_at(self, place: Place, ref: ChunkRef) -> Held | None:
         segment = self._find(place.number)

@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from artfs.chunks.codec import decode_chunk
 from artfs.chunks.disk_cache.index import Place
@@ -20,6 +21,8 @@ from artfs.model.entry import ChunkRef, PackId
 from artfs.objectstore.open_files import OpenFile
 
 _NO_PACK = PackId(bytes(16))
+#: Chunks that are looked for in the index at once, at 1 KiB of memory each.
+_AT_ONCE = 4096
 
 
 @dataclass(slots=True)
@@ -84,6 +87,10 @@ def _drop_others(shelf: Shelf, whole: dict[Place, Digest], ends: dict[int, int])
 
 def _enter_unknown(shelf: Shelf, whole: dict[Place, Digest]) -> int:
     """Enter the chunks that have no place at all; how many there were."""
-    unknown = [(digest, place) for place, digest in whole.items() if not shelf.is_here(digest)]
+    here: set[Digest] = set()
+    digests = iter(whole.values())
+    while some := list(islice(digests, _AT_ONCE)):
+        here |= shelf.find_here(some)
+    unknown = [(digest, place) for place, digest in whole.items() if digest not in here]
     shelf.index.add(unknown, shelf.contents)
     return len(unknown)

@@ -132,7 +132,7 @@ def test_what_is_on_the_disk_is_not_asked_for_again_and_what_came_is_kept_there(
 
 def test_requests_of_one_call_to_a_far_store_are_made_at_once(threads: Workers) -> None:
     objects = FarStore()
-    refs = write_chunks(objects, NOISE, target_size=50_000)
+    refs = write_chunks(objects, NOISE, target_size=200_000)  # the first are a quarter of that
     packs = len({ref.pack for ref in refs})
     objects.gate.clear()
     objects.asked = threading.Semaphore(0)
