@@ -114,13 +114,15 @@ class _Tracer:
 
     def _look_at(self, ref: ChunkRef) -> _Damage | None:
         result = self._results.get(ref.pack)
-        if result is None:
+        if result is None and pack_key(ref.pack) not in self._survey.objects:
             what = f"the pack {pack_key(ref.pack)} is missing from the object store"
             return self._damages.setdefault(ref.pack, _Damage(what, ref.pack))
         if ref not in self._checked:
-            if result.is_sound(ref):
+            if result is not None and result.is_sound(ref):
                 return None
-            self._checked.update([(ref, self._damaged(ref))] if ref in result.bad else self._read([ref]))
+            is_bad = result is not None and ref in result.bad
+            # Of a pack that the registry does not know to be needed (I4), nothing was read in the first pass.
+            self._checked.update([(ref, self._damaged(ref))] if is_bad else self._read([ref]))
         return self._checked[ref]
 
     def _read(self, refs: Iterable[ChunkRef]) -> Iterator[tuple[ChunkRef, _Damage | None]]:

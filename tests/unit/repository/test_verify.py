@@ -31,6 +31,7 @@ from artfs.repository.verify_checks import (
     check_needed_packs_stay,
     check_nothing_dangles,
 )
+from artfs.repository.verify_data import check_every_byte
 from tests.fault.contributing import FIRST, make_runs, upsert
 from tests.fault.versions import BEFORE, commit
 
@@ -111,6 +112,14 @@ def test_doomed_pack_and_unknown_need_break_i4(survey: Survey) -> None:
     (problem,) = check_content_unchanged(replace(survey, needed=less))
     assert "does not know" in problem.what
     assert problem.versions == (version.qualified_name,)
+
+
+def test_a_pack_that_is_there_is_not_called_missing_because_gc_does_not_know_that_it_is_needed(survey: Survey) -> None:
+    first = survey.versions[0]
+    unknown = replace(survey, needed={**survey.needed, first.id: frozenset([first.manifest.pack])})
+    assert [problem.invariant for problem in check_content_unchanged(unknown)] == ["I4"]
+    problems, _ = check_every_byte(unknown.only([first.qualified_name]), None)
+    assert problems == []
 
 
 def test_two_versions_of_one_digest_break_i8(survey: Survey) -> None:
