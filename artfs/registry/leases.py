@@ -80,6 +80,10 @@ class Leases:
             lambda connection: select_leases(connection, leases.c.ended_at.is_(None), leases.c.expires_at > now(connection))
         )
 
+    def list_all(self) -> list[LeaseRecord]:
+        """Those that are alive and those that gc has not cleaned up behind, oldest first; none is ended by this."""
+        return self._database.read_once(select_leases)
+
     def remove(self, lease: LeaseId) -> None:
         """Forget a lease whose leftovers are deleted. Raises Busy when it is alive; nothing happens when it is gone."""
 

@@ -100,10 +100,7 @@ def take_survey(repository: Repository) -> Survey:
 
 def _known_leases(repository: Repository) -> set[str]:
     """Under which prefixes commits write, or have written that gc has not cleaned up behind."""
-    leases = repository.registry.leases
-    active = leases.list_active()
-    # In this order: one that ends between the two is in either.
-    return {lease_prefix(lease.id) for lease in (*active, *leases.list_collectable(repository.registry.now()))}
+    return {lease_prefix(lease.id) for lease in repository.registry.leases.list_all()}
 
 
 def _sizes(repository: Repository, keys: Sequence[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ import pytest
 
 from artfs.config import Config
 from artfs.model.digest import digest_of
-from artfs.model.entry import pack_key
+from artfs.model.entry import lease_prefix, pack_key
 from artfs.model.records import VersionRecord, VersionState
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
@@ -137,6 +137,14 @@ def test_objects_nobody_knows_are_counted_and_kept(repository: Repository, surve
     assert report.unknown_objects == 1
     collect_garbage(repository, grace_s=0)
     assert repository.objects.has(f"packs/{'ab' * 12}/00000000"), "another registry may know it"
+
+
+def test_a_lease_that_has_expired_is_left_to_gc(repository: Repository) -> None:
+    lease = repository.registry.leases.open("tester", "a test", -1)
+    repository.objects.put(f"{lease_prefix(lease.id)}00000000", [b"left over"])
+    report = verify_repository(repository)
+    assert (report.problems, report.unknown_objects) == ([], 0)
+    assert repository.registry.leases.list_all() == [lease]
 
 
 def test_version_deleted_while_verify_runs_is_no_problem(repository: Repository, survey: Survey) -> None:
