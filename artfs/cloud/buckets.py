@@ -13,6 +13,9 @@ from typing_extensions import Buffer
 
 #: Bytes as they came: a view where a copy would be for nothing.
 Piece: TypeAlias = bytes | memoryview
+#: From this size on a client has put its answer together in memory of just that size. Less may be a part of what it has read from
+#: the connection, all of which a view keeps in memory.
+LEAST_OWN = 1 << 20
 
 
 class ObjectFacts(NamedTuple):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from artfs.chunks.shared_fetches import SharedFetches
+from artfs.cloud.buckets import LEAST_OWN
 from artfs.content.reference_fetches import (
     ReferenceFetches,
     close_pieces,
@@ -35,9 +36,7 @@ MOST_AT_ONCE = 8 << 20
 #: A file up to this size is one request. Less where there is little memory: it must not be asked for again for each range.
 _SMALL = 1 << 20
 _SMALL_SHARE = 8
-#: From this size on a client has put its answer together into a buffer of just that size; a smaller one may be a part of what it
-#: has read from the connection. And of a small memory a buffer must not be too large a part.
-_LEAST_VIEWED = 1 << 20
+#: Of a small memory a buffer must not be too large a part.
 _VIEWED_SHARE = 16
 
 _Key = tuple[Digest, int]
@@ -62,7 +61,8 @@ class ReferenceBlocks:
         keys = self._keys(pinned, size, offset, end)
         found = self._shared.get(dict.fromkeys(keys), partial(self._fetch, pinned, size))
         data = _assemble(pinned, offset, end, found.get)
-        assert data is not None  # noqa: S101 - all blocks of the range are there
+        if data is None:  # all blocks are there, but one is the last of a shorter file
+            raise wrong_size(pinned, size)
         return data
 
     def peek(self, pinned: Pinned, offset: int, end: int) -> Piece | None:
@@ -110,7 +110,7 @@ class ReferenceBlocks:
         close_pieces(answer)
         if total < length:
             raise wrong_size(pinned, start + total)
-        if len(pieces) == 1 and _LEAST_VIEWED <= total <= self._most_viewed:
+        if len(pieces) == 1 and LEAST_OWN <= total <= self._most_viewed:
             return _views(pinned, start, memoryview(pieces[0]))
         return _blocks(pinned, start, pieces)
 
@@ -138,12 +138,15 @@ def _views(pinned: Pinned, start: int, buffer: memoryview) -> dict[_Key, Piece]:
 
 
 def _assemble(pinned: Pinned, offset: int, end: int, get: Callable[[_Key], Piece | None]) -> Piece | None:
-    """The range out of what `get` has under the keys of blocks; None where it has nothing."""
+    """The range out of what `get` has under the keys of blocks; None where it has nothing.
+
+    Or where a block ends early: a key does not tell the size, which a manifest may have wrong.
+    """
     pieces: list[Piece] = []
     position = offset // BLOCK * BLOCK
     while position < end:
         data = get((pinned.key, position // BLOCK))
-        if data is None:
+        if data is None or (len(data) % BLOCK and position + len(data) < end):
             return None
         pieces.append(memoryview(data)[max(0, offset - position) : end - position])
         position += len(data)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from typing_extensions import Buffer
 
-from artfs.cloud.buckets import BucketClient
+from artfs.cloud.buckets import LEAST_OWN, BucketClient
 from artfs.errors import ConfigNotValid, IntegrityError, NotFound, StoreUnavailable, TransientError
 from artfs.objectstore.key import check_key, is_key
 from artfs.objectstore.protocol import ObjectInfo, Piece
@@ -62,7 +62,7 @@ class BucketStore:
             facts, found = self._client.get(self._bucket, at, offset, length)
         if len(found) != length:
             raise IntegrityError(f"object {key} ends after {facts.size} bytes: {length} bytes at {offset} were expected")
-        return found
+        return found if length >= LEAST_OWN else bytes(found)
 
     def size(self, key: str) -> int:
         at = self._prefix + check_key(key)

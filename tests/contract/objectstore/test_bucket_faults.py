@@ -47,6 +47,13 @@ def asked(place: Place) -> list[str]:
     return [request.method for request in place.proxy.requests()]
 
 
+def test_a_small_range_keeps_nothing_else_in_memory(objects: BucketStore) -> None:
+    objects.put("a", [DATA])
+    found = objects.read_range("a", 5, 20_000)
+    assert found == DATA[5:20_005]
+    assert isinstance(found, bytes), "a view would keep all that was read from the connection"
+
+
 def test_each_verb_is_one_request_and_none_is_a_list(place: Place, objects: BucketStore) -> None:
     objects.put("packs/aa/01", [DATA[:1000], DATA[1000:]])
     assert asked(place) == [put_method(place)]

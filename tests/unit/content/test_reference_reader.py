@@ -81,6 +81,19 @@ def test_a_part_of_what_came_in_one_buffer_is_a_view_of_it(remote: Remote, opene
     assert part == content.read(BLOCK + 7, BLOCK + 7 + MIB)
 
 
+def test_a_file_that_has_grown_under_its_etag_is_never_put_together_from_pieces_that_do_not_meet(
+    remote: Remote, opened: Opener
+) -> None:
+    shorter = remote.put("f", Endless(2 * MIB + 10 * KIB))
+    reader = opened()
+    reader.read(shorter, 2 * MIB, 10 * KIB)
+    longer = remote.put("f", Endless(4 * MIB))
+    assert shorter.digest == longer.digest, "as a size identifies nothing"
+    assert reader.read_now(longer, 2 * MIB, 20 * KIB) is None
+    with pytest.raises(ReferenceChanged):
+        reader.read(longer, 2 * MIB, 20 * KIB)
+
+
 def test_adjacent_missing_blocks_are_one_request(remote: Remote, opened: Opener) -> None:
     entry = remote.put("f", Endless(100 * MIB))
     reader = opened()
