@@ -132,7 +132,9 @@ class PackReads:
         if not self._objects.is_remote:
             return nullcontext()
         if self._process != os.getpid():  # forked: whoever had a turn in the parent is not here
-            self._process, self._turns = os.getpid(), _new_turns()
+            self._turns = _new_turns()
+            # Afterwards: another thread that reads this as its own process would wait for a turn of the parent for ever.
+            self._process = os.getpid()
         return self._turns
 
     def _request(self, pack: PackId, offset: int, length: int) -> Buffer:

@@ -32,6 +32,8 @@ from artfs.model.entry import ChunkRef, Entry, LeaseId, PackId, make_pack_id
 from artfs.objectstore.protocol import ObjectStore
 
 _MOST_THREADS = 4
+#: Of the program, not of the thread that asks: a mount has threads on one of them while many read.
+_PROCESSORS = len(os.sched_getaffinity(0))
 #: As many where the processors are fewer, for a store that is far away: so is its registry then, and threads wait for its answers.
 _LEAST_THREADS_REMOTE = 4
 
@@ -117,7 +119,7 @@ class Ingest:
 
     def flush(self) -> None:
         """Returns when everything added so far can be read from the object store; more may be added meanwhile and afterwards."""
-        # The last pack of data and that of the manifest go together.
+        # The last pack of data and that of the manifest go together: nothing names the manifest before both are durable (I1).
         self._data.send()
         self._manifest.flush()
         self._data.flush()
@@ -147,7 +149,7 @@ class Ingest:
     def _threads(self) -> ThreadPoolExecutor:
         with self._executor_lock:
             if self._executor is None:
-                workers = min(_MOST_THREADS, max(len(os.sched_getaffinity(0)), self._least_threads))
+                workers = min(_MOST_THREADS, max(_PROCESSORS, self._least_threads))
                 self._executor = ThreadPoolExecutor(workers, thread_name_prefix="artfs-ingest")
             return self._executor
 
