@@ -143,12 +143,12 @@ class _ArtifactCopier:
         return ArtifactCopy(plan, copied, moves)
 
     def _copy_version(self, version: VersionRecord) -> bool:
-        common = None if self._before is None else (self._source.manifest(self._before[0]), self._before[1]())
         try:
+            common = None if self._before is None else (self._source.manifest(self._before[0]), self._before[1]())
             return self._try_to_copy(version, common)
         except (Conflict, PackMissing) as error:
-            # The machine slept for longer than a lease, a version with which this one has packs in common is gone, or a repack has
-            # moved this one at the source. What was sent is found again. What is not of this kind fails the second time as well.
+            # The machine slept for longer than a lease, a version with which this one has packs in common is gone or was moved, or
+            # a repack has moved this one at the source. What was sent is found again. Anything else fails the second time as well.
             logger.info("copying %s once more: %s", version.qualified_name, error)
             now = self._source.registry.versions.get(version.id)
             return self._try_to_copy(replace(version, manifest=now.manifest), None)

@@ -89,6 +89,39 @@ def test_a_version_that_a_repack_moves_while_it_is_copied_is_copied(
         assert_sound(destination)
 
 
+class _MovingBeforeReads(MemoryStore):
+    """Does `act` once, before the first read of a pack."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act: Callable[[], object] = lambda: None
+        self.has_acted = False
+
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        if not self.has_acted:
+            self.has_acted = True
+            self.act()
+        return super().read_range(key, offset, length)
+
+
+def test_a_version_whose_predecessor_a_repack_of_the_destination_moves_meanwhile_is_copied(
+    repository: Repository, there: Config
+) -> None:
+    commit(repository, {"a.txt": b"one"}, artifact=DATASET)
+    commit(repository, {"a.txt": b"two"}, artifact=DATASET)
+    store = _MovingBeforeReads()
+    with (
+        assemble_repository(there, open_registry(there.registry), store) as mover,
+        assemble_repository(there, open_registry(there.registry), store) as destination,
+    ):
+        store.act = lambda: move_and_collect(mover, mover.registry.versions.list(DATASET)[-1])
+        report = copy_all(repository, destination, [DATASET])
+        assert store.has_acted
+        assert [copied.number for copied in report.artifacts[0].copied] == [0, 1]
+        assert facts(destination, DATASET) == facts(repository, DATASET)
+        assert_sound(destination)
+
+
 class _Crash(BaseException):
     pass
 
