@@ -45,7 +45,7 @@ _VIEWED_PART = 0.8
 _MOST_REQUESTS = 64
 
 
-class ReadThreads(Protocol):
+class RequestThreads(Protocol):
     """Threads that make requests: `content.workers.Workers`."""
 
     def submit(self, call: Callable[[], T], /) -> Future[T]:
@@ -68,7 +68,7 @@ class ReadChunks(NamedTuple):
 class PackReads:
     """Reads chunks from the packs in `objects`."""
 
-    def __init__(self, objects: ObjectStore, threads: ReadThreads | None = None) -> None:
+    def __init__(self, objects: ObjectStore, threads: RequestThreads | None = None) -> None:
         self._objects = objects
         self._threads = threads if objects.is_remote else None
         self._wasted_part = _WASTED_PART if objects.is_remote else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from artfs.chunks.chunk_cache import ChunkCache
 from artfs.chunks.codec import damaged, missing
-from artfs.chunks.pack_reads import PackReads, ReadThreads
+from artfs.chunks.pack_reads import PackReads, RequestThreads
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef
@@ -34,7 +34,7 @@ class ChunkStore:
         shared: SharedFetches,
         cache: ChunkCache | None = None,
         relocate: Relocate | None = None,
-        threads: ReadThreads | None = None,
+        threads: RequestThreads | None = None,
     ) -> None:
         self._packs = PackReads(objects, threads)
         self._shared = shared

@@ -39,7 +39,7 @@ from artfs.vfs.scene import Scene
 from artfs.vfs.staged_root import StagingRoot
 from artfs.vfs.version_nodes import VersionFile
 
-#: Of more, most of the work is done without the interpreter.
+#: Reading more than this is mostly work that needs no interpreter: verifying and copying.
 _LARGE_READ = 64 << 10
 
 

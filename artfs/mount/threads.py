@@ -1,4 +1,4 @@
-"""Where the mount crosses into threads, and the only place.
+"""Where the mount crosses into threads, and the only place; the threads that read are in `read_threads`.
 
 Everything that may wait for a disk, a database or a network runs in a worker thread, with a deadline: when it passes, the caller
 gets an error and the thread is left to finish by itself. Reading has slots of its own (`slots`), one set for the object store and
