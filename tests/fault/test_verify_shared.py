@@ -28,6 +28,8 @@ from tests.unit.cloud.conftest import SetEnviron
 from tests.unit.cloud.conftest import set_environ as set_environ  # noqa: PLC0414  a fixture
 
 WRITERS = 4
+#: So many that requests for each of their pages would show.
+VERSIONS = 12
 #: Part of what everybody writes.
 SHARED = bytes(range(256)) * 300
 
@@ -70,15 +72,15 @@ def test_verify_asks_for_packs_and_not_for_pages(open_host: OpenHost) -> None:
     equal = ingest.add_bytes(b"equal", "any")
     request = CommitRequest(ARTIFACT, "dataset")
     version = commit_entries(repository, ingest, _names(equal, 4000), request).version
-    for number in range(49):
+    for number in range(VERSIONS - 1):
         ingest = begin_ingest(repository, ARTIFACT.entity)
         changed = ingest.add_bytes(b"%d" % number, f"{number % 40:02}/{number:04}")
         version = commit_edit(repository, ingest, version, [], [changed], request).version
     versions = repository.registry.versions.list(ARTIFACT)
     packs = {pack for version in versions for pack in repository.registry.versions.needed_packs(version.id)}
     manifests = {version.manifest.pack for version in versions}
-    assert (len(versions), len(manifests)) == (50, 50)
-    assert sum(len(repository.manifest(version).pages) for version in versions) >= 400
+    assert (len(versions), len(manifests)) == (VERSIONS, VERSIONS)
+    assert sum(len(repository.manifest(version).pages) for version in versions) >= 8 * VERSIONS
     asked = requests_of(repository, lambda: sound(repository))
     assert asked.keys() == {"iter_objects", "read_range", "bytes_read"}
     assert asked["iter_objects"] == 1

@@ -1,10 +1,12 @@
-"""What others commit and move appears in every mount at once, and a mount whose names do not change asks nobody."""
+"""What others commit and move appears in every mount at once, and a mount whose names do not change asks nobody.
+
+With ARTFS_TEST_LONG=1 more versions are committed.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,6 +21,8 @@ from tests.servers.postgres import PostgresServer
 
 #: The aim is a second. On a busy machine everything takes longer.
 WITHIN_S = 5.0
+#: Of commits: `v3` is deleted at the end, which the newest cannot be.
+ROUNDS = 5 if os.environ.get("ARTFS_TEST_LONG") else 4
 
 
 @dataclass
@@ -68,19 +72,16 @@ def test_versions_and_aliases_appear_in_all_mounts(tmp_path: Path, registry: str
     writer.commit(source, aliases=["best"])
     with ExitStack() as mounts:
         roots = [mounts.enter_context(place.mounted()) / "data" for place in (one, two)]
-        longest_s = 0.0
-        for number in range(1, 6):
+        for number in range(1, ROUNDS + 1):
             for root in roots:  # so that the kernel and the mount know the names, and that there is none
                 assert not (root / f"v{number}").exists()
                 assert content(root / "latest" / "file") == b"%d" % (number - 1)
             (source / "file").write_bytes(b"%d" % number)
             writer.commit(source, aliases=["best"])
-            began_s = time.monotonic()
             for root in roots:
                 for name in ("latest", "best", f"v{number}"):
                     expect(root / name / "file", b"%d" % number)
                 assert f"v{number}" in os.listdir(root)
-            longest_s = max(longest_s, time.monotonic() - began_s)
         # Through one mount, seen by the other.
         os.symlink("v2", roots[0] / "chosen")
         expect(roots[1] / "chosen" / "file", b"2")
@@ -93,7 +94,6 @@ def test_versions_and_aliases_appear_in_all_mounts(tmp_path: Path, registry: str
             repository.registry.versions.delete(writer.resolve("data", "v3").id)
         for root in roots:
             eventually(lambda root=root: not (root / "v3").exists() and "v3" not in os.listdir(root), within_s=WITHIN_S)  # type: ignore[misc]
-    print(f"seen in both mounts after {longest_s:.3f} s at most")
 
 
 def lookups(mountpoint: Path) -> int:
@@ -126,7 +126,7 @@ def test_a_mount_does_not_ask_while_nothing_changes(tmp_path: Path, postgres_ser
             eventually(nothing_was_asked)
             before = lookups(mountpoint)
             # The kernel asks the mount again, after a second; the mount asks nobody.
-            eventually(lambda: look() and lookups(mountpoint) > before + 8)
+            eventually(lambda: look() and lookups(mountpoint) > before + 4)
             assert relay.sent == []
     postgres_server.drop_database(database)
 
