@@ -64,8 +64,8 @@ def repack(
 ) -> RepackReport:
     """Move what is in use out of the packs of which less than `threshold` (0 to 1) is.
 
-    Packs that contributions need which are not finished stay. Raises LeaseLost when the machine slept for too long: what was moved
-    before stays moved.
+    Packs that contributions need which are not finished stay, and those that verify found damaged. Raises LeaseLost when the
+    machine slept for too long: what was moved before stays moved.
     """
     live, sparse = _find_sparse(repository, threshold)
     needing = _versions_needing(repository, [use.pack.id for use in sparse])
@@ -92,7 +92,10 @@ def _find_sparse(repository: Repository, threshold: float) -> tuple[LiveBytes | 
     if not uses:
         return None, []
     live = LiveBytes(repository, repository.registry.versions.iter_live())
-    return live, [use for use in uses if live.of(use.pack.id) < threshold * use.pack.size]
+    sparse = [use for use in uses if live.of(use.pack.id) < threshold * use.pack.size]
+    # What verify has found damaged or lost stays where it is: no copy of it would be whole, and each repack would fail at it.
+    trusted = repository.registry.packs.usable(use.pack.id for use in sparse)
+    return live, [use for use in sparse if use.pack.id in trusted]
 
 
 def _may_move(use: PackUse) -> bool:

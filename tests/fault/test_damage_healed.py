@@ -14,6 +14,7 @@ from artfs.model.entry import PackId, pack_key
 from artfs.model.names import ArtifactName
 from artfs.model.records import VersionRecord
 from artfs.repository.open import open_repository
+from artfs.repository.repack import repack
 from artfs.repository.repository import Repository
 from artfs.repository.verify import verify_repository
 from tests.fault.versions import ARTIFACT, assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, read_all, resolve
@@ -112,3 +113,22 @@ def test_a_store_in_which_nothing_is_there_is_the_wrong_one_and_changes_no_trust
         repository.objects.put(key, [data])
     assert commit(repository, FILES).version.id == resolve(repository, "v0").id
     assert_sound(repository)
+
+
+def test_a_repack_leaves_what_verify_found_damaged_and_moves_the_rest(repository: Repository) -> None:
+    kept = {}
+    for artifact in (ARTIFACT, OTHER):
+        files = {"dead.bin": os.urandom(300_000), "small.bin": os.urandom(30_000)}
+        whole = commit(repository, files, artifact=artifact).version
+        kept[artifact] = commit(repository, {"small.bin": files["small.bin"]}, artifact=artifact).version
+        repository.registry.versions.delete(whole.id, delete_aliases=True)
+    _damage(repository, kept[ARTIFACT], "small.bin")
+    with open_repository(repository.config) as fresh, pytest.raises(IntegrityError, match="artfs verify"):
+        repack(fresh)
+    assert len(verify_repository(repository, read_data=True).problems) == 1
+    with open_repository(repository.config) as fresh:
+        report = repack(fresh)
+        assert (report.packs, report.moved) == (1, 1)
+        now = {artifact: fresh.registry.versions.get(version.id) for artifact, version in kept.items()}
+    assert now[ARTIFACT] == kept[ARTIFACT]
+    assert now[OTHER].manifest != kept[OTHER].manifest
