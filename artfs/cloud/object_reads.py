@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple, TypeVar
 
 from artfs.cloud.buckets import ObjectFacts, Piece, PreconditionFailed
 from artfs.cloud.failures import (
@@ -25,6 +28,8 @@ from artfs.cloud.failures import (
 )
 from artfs.cloud.retry import TryAgain
 from artfs.errors import ArtfsError
+
+T = TypeVar("T")
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -97,8 +102,6 @@ def read_range(store: Any, at: ReadAt, offset: int, length: int) -> tuple[Object
     Raises NotFound, PreconditionFailed, Refused, Elsewhere, NotTrusted, and, after obstore has tried again, Overloaded and
     TransientError.
     """
-    import obstore
-
     if not _process:
         _process.append(os.getpid())
     options: Any = {"range": (offset, offset + length)}
@@ -108,10 +111,7 @@ def read_range(store: Any, at: ReadAt, offset: int, length: int) -> tuple[Object
         options["if_match"] = at.if_match
     started = time.monotonic()
     try:
-        result = obstore.get(store, at.key, options=options)
-        meta = result.meta
-        # Not copied: whoever keeps bytes cuts them anyway.
-        data = memoryview(result.bytes())
+        meta, data = _let_ctrl_c_through(lambda: _get(store, at.key, options))
     except Exception as error:
         status, text = _status_of(error), str(error)
         if status == 416:
@@ -125,6 +125,30 @@ def read_range(store: Any, at: ReadAt, offset: int, length: int) -> tuple[Object
     version_id = meta["version"] if meta["version"] != "null" else None
     etag = meta["e_tag"] if (meta["e_tag"] or "").strip('"') else None
     return ObjectFacts(at.key, meta["size"], etag, version_id, modified_ns), data
+
+
+def _get(store: Any, key: str, options: Any) -> tuple[Any, memoryview]:
+    import obstore
+
+    result = obstore.get(store, key, options=options)
+    # Not copied: whoever keeps bytes cuts them anyway.
+    return result.meta, memoryview(result.bytes())
+
+
+def _let_ctrl_c_through(ask: Callable[[], T]) -> T:
+    """What `ask` returns. The main thread lets another one ask: it hears of no signal before obstore has given up."""
+    if threading.current_thread() is not threading.main_thread():
+        return ask()
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001  the caller gets it
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="artfs-read", daemon=True).start()
+    return answer.result()
 
 
 def _status_of(error: Exception) -> int:

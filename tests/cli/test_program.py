@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -194,3 +195,24 @@ def test_all_that_is_kept_is_readable_by_its_owner_only(program: Program, enviro
     assert {home for home in homes for path in kept if home in path.parents} == set(homes)
     for path in [*kept, tmp_path / "elsewhere/registry.sqlite"]:
         assert any(parent.stat().st_mode & 0o077 == 0 for parent in path.parents if tmp_path in parent.parents), path
+
+
+def test_ctrl_c_ends_a_command_whose_store_is_silent(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        env = environ | {
+            "ARTFS_OBJECTS": "s3://bucket/artfs",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        with subprocess.Popen([PROGRAM, "put", tmp_path / "file", "pets"], env=env, stdout=PIPE, stderr=PIPE) as process:
+            connections = [silent.accept()[0] for _ in range(2)]  # what meets the store beforehand, and the command
+            process.send_signal(signal.SIGINT)
+            # Sooner than the server is given up.
+            _, errors = process.communicate(timeout=10)
+            for connection in connections:
+                connection.close()
+    assert (process.returncode, errors) == (130, b"artfs: interrupted\n")
