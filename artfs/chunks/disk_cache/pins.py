@@ -59,14 +59,15 @@ class PinningCache:
         """Those of the chunks that are on this disk; they are pinned when it returns."""
         found: dict[Digest, bytes] = {}
         for ref in refs:
-            held = next(self._shelf.read([ref]), None)
+            # An ordinary segment may have it too: that it was found there does not mean that the pinned one is damaged.
+            held = next(self._shelf.read([ref], self._safe), None)
             if held is None:
                 self._forget(ref.digest)
-                continue
-            found[ref.digest] = held.plain
-            if held.number not in self._safe:
-                self._forget(ref.digest)  # the pinned one was damaged
+                held = next(self._shelf.read([ref]), None)
+                if held is None:
+                    continue
                 self.put([(held.ref, held.stored)])
+            found[ref.digest] = held.plain
         return found
 
     def put(self, chunks: Chunks) -> None:

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -89,12 +89,12 @@ class Shelf:
         self.index.refresh()
         return True
 
-    def read(self, refs: Iterable[ChunkRef]) -> Iterator[Held]:
-        """Those of the chunks that are here, each once and verified (I3). Raises OSError."""
+    def read(self, refs: Iterable[ChunkRef], within: Container[int] | None = None) -> Iterator[Held]:
+        """Those of the chunks that are here, or in these segments, each once and verified (I3). Raises OSError."""
         wanted = {ref.digest: ref for ref in refs}
-        yield from self._search(wanted)
+        yield from self._search(wanted, within)
         if wanted and self.look():
-            yield from self._search(wanted)
+            yield from self._search(wanted, within)
 
     def keep(self, chunks: Chunks) -> None:
         """Keep those of the chunks that are not here, as far as there is room. Raises OSError."""
@@ -143,9 +143,11 @@ class Shelf:
             self.look()
         return writer
 
-    def _search(self, wanted: dict[Digest, ChunkRef]) -> Iterator[Held]:
+    def _search(self, wanted: dict[Digest, ChunkRef], within: Container[int] | None) -> Iterator[Held]:
         """Those that are found, which are taken out of `wanted`."""
         for digest, place in self.index.find(wanted):
+            if within is not None and place.number not in within:
+                continue
             ref = wanted.get(digest)  # None: it was at another place
             held = None if ref is None else self._read_at(place, ref)
             if held is not None:

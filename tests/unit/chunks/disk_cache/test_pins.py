@@ -105,6 +105,17 @@ def test_a_pinned_chunk_that_was_damaged_is_missed_and_pinned_again(cache: DiskC
     assert cache.verify().damaged == 0
 
 
+def test_pinning_again_stores_nothing_again(cache: DiskCache) -> None:
+    chunks = noise_chunks(20, 50_000, 1)
+    cache.put(chunks)  # in an ordinary segment too
+    pin_all(cache, "v0", chunks)
+    pinned = cache.facts()["pinned"]
+    for _ in range(3):
+        pin_all(DiskCache(cache.folder, LIMIT), "v0", chunks)
+    pin_all(cache, "v1", chunks[:10])
+    assert cache.facts()["pinned"] == pinned
+
+
 def test_clearing_keeps_pins_unless_they_are_meant(cache: DiskCache) -> None:
     chunks = noise_chunks(20, 50_000, 1)
     other = DiskCache(cache.folder, LIMIT)
