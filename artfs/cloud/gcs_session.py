@@ -17,6 +17,8 @@ from artfs.errors import ConfigNotValid
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 #: The SDK wants some project, although no request that reads names one.
 _NO_PROJECT = "<none>"
+#: As many as threads of this process may use at once.
+_CONNECTIONS = 64
 
 
 class GcsSession:
@@ -44,6 +46,8 @@ class GcsSession:
             self.uploads: Any = AuthorizedSession(self._credentials or anonymous, refresh_status_codes=())  # type: ignore[no-untyped-call]
             # Else it asks for each bucket once more, in the background, to label traces that nobody has asked for.
             self.client._bucket_metadata_cache = None  # noqa: SLF001
+            for session in (self.client._http, self.uploads):  # noqa: SLF001
+                _keep_connections(session)
         except ValueError as error:
             raise ConfigNotValid(f"the settings of Google Cloud cannot be used: {error}") from error
 
@@ -94,6 +98,14 @@ class GcsSession:
         return GCSStore(bucket, config=config, **settings)
 
 
+def _keep_connections(session: Any) -> None:
+    """By default it keeps ten, makes more than that anew for each request, and warns each time."""
+    from requests.adapters import HTTPAdapter
+
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
+
+
 def _find_credentials() -> Any:
     """Application default credentials; None where there are none, unless some are named that are not there."""
     import google.auth
@@ -107,4 +119,9 @@ def _find_credentials() -> Any:
         if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
             raise ConfigNotValid(f"GOOGLE_APPLICATION_CREDENTIALS cannot be used: {error}") from error
         return None
+    except OSError as error:
+        raise ConfigNotValid(
+            f"the Google credentials in {error.filename} cannot be read ({error.strerror}): make it a file that you can read,"
+            " or name another one in GOOGLE_APPLICATION_CREDENTIALS"
+        ) from error
     return with_scopes_if_required(credentials, [_SCOPE])  # type: ignore[no-untyped-call]

@@ -14,7 +14,6 @@ from artfs.content.paces import NEAR, far
 from artfs.content.reader import ContentReader
 from artfs.content.reference_reader import ReferenceReader
 from artfs.content.workers import Workers
-from artfs.errors import ArtfsError
 from artfs.model.secret_uris import shown_uri
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
@@ -49,7 +48,7 @@ def open_repository(config: Config, *, to_write: bool = False) -> Repository:
 
 def _meet(objects: ObjectStore) -> None:
     """Do what the first request brings with it: loading the vendor's packages, finding credentials, connecting."""
-    with contextlib.suppress(ArtfsError):  # whoever needs it meets the same
+    with contextlib.suppress(Exception):  # whoever needs it meets the same, and tells it
         objects.get(MARK_KEY)
 
 

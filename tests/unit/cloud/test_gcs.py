@@ -49,6 +49,12 @@ def test_credentials_that_are_named_have_to_be_there(set_environ: SetEnviron, tm
     assert "\n" not in str(caught.value)
 
 
+def test_credentials_that_cannot_be_read_are_named(set_environ: SetEnviron, tmp_path: Path) -> None:
+    set_environ({"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path)})
+    with pytest.raises(ConfigNotValid, match=rf"the Google credentials in {tmp_path} cannot be read \(Is a directory\)"):
+        GcsClient(IMPATIENT).head("bucket", "key")
+
+
 def test_a_server_of_tokens_that_says_nothing_is_left_in_time(set_environ: SetEnviron, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         file = tmp_path / "adc.json"
