@@ -41,6 +41,8 @@ _WASTED_PART = 1 / 8
 MAX_RUN = 8 << 20
 #: The part of a request that must be plain bytes, so that views keep all of it in memory instead of copies.
 _VIEWED_PART = 0.8
+#: That this program may use, in a container fewer than there are; not those of the thread that asks, which a mount may keep on one.
+_PROCESSORS = len(os.sched_getaffinity(0))
 #: Requests of one process under way at once. Above what the threads of a mount make together.
 _MOST_REQUESTS = 64
 
@@ -147,7 +149,7 @@ class PackReads:
 
 
 def _new_turns() -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
+    return threading.BoundedSemaphore(max(1, _PROCESSORS // 2))
 
 
 def _verified(pieces: Sequence[tuple[ChunkRef, memoryview]], length: int) -> dict[Digest, Piece]:
