@@ -105,6 +105,15 @@ def upgrade_registry(url: str, *, dry_run: bool = False, on_step: OnStep | None 
         database.close()
 
 
+def has_registry(url: str) -> bool:
+    """False when none was made there yet, which this does not. Raises as opening does."""
+    # Even to read, SQLite would make the file.
+    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).expanduser().exists():
+        return False
+    _, upgrade = upgrade_registry(url, dry_run=True)
+    return upgrade.before is not None
+
+
 def _open_database(url: str, patience_s: float) -> tuple[Database, str]:
     if url.startswith(_SQLITE):
         # Not parsed as a URL: a folder's name may hold any character.

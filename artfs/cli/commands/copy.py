@@ -20,7 +20,7 @@ from artfs.cli.progress import byte_progress
 from artfs.config import Config
 from artfs.model.names import format_version_label
 from artfs.model.records import AliasMoves, VersionRecord
-from artfs.registry.existing import has_registry
+from artfs.registry.open import has_registry
 from artfs.repository.copy import ArtifactCopy, CopyPlan, CopyReport, copy_planned, plan_copy
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository

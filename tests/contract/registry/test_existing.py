@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from artfs.errors import ConfigNotValid, RegistryUnavailable
-from artfs.registry.existing import has_registry
-from artfs.registry.open import open_registry
+from artfs.registry.open import has_registry, open_registry
 from tests.servers.postgres import PostgresServer
 
 
