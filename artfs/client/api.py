@@ -9,7 +9,7 @@ from artfs.client.recorded_run import RecordedRun
 from artfs.client.session import SESSION
 from artfs.config import Config, load_config
 from artfs.errors import NotFound, UserError
-from artfs.model.names import ArtifactName, check_entity, check_project, parse_artifact_name, parse_version_name
+from artfs.model.names import check_entity, check_project, parse_artifact_name, parse_version_name
 from artfs.registry.open import Registry
 
 
@@ -59,14 +59,16 @@ class Api:
     def artifact_versions(self, type_name: str, name: str, per_page: int = 50) -> list[Artifact]:  # noqa: ARG002
         """All versions of an artifact that are not deleted, newest first. `per_page` has no effect.
 
-        Raises NotFound if there is no such artifact, UserError (a ValueError) if it is not of the type `type_name`.
+        While the registry cannot be reached, those that were looked at on this machine, and a warning that says so. Raises NotFound
+        if there is no such artifact, UserError (a ValueError) if it is not of the type `type_name`.
         """
         config = self._config
-        artifact = self._artifact_name(name)
-        collection = self._registry.collections.get(artifact)
-        if collection.type != type_name:
+        artifact = parse_artifact_name(name, entity=config.entity, project=config.project)
+        names = SESSION.repository(config).names
+        records, collection = names.versions(artifact), names.collection(artifact)
+        if collection is not None and collection.type != type_name:
             raise UserError(f"{artifact.name} holds artifacts of type {collection.type!r}, not {type_name!r}")
-        return [Artifact.from_record(config, record) for record in self._registry.versions.list(artifact)]
+        return [Artifact.from_record(config, record) for record in records]
 
     def artifacts(self, type_name: str, name: str, per_page: int = 50) -> list[Artifact]:
         """The same as `artifact_versions`."""
@@ -98,7 +100,3 @@ class Api:
     @property
     def _registry(self) -> Registry:
         return SESSION.repository(self._config).registry
-
-    def _artifact_name(self, name: str) -> ArtifactName:
-        config = self._config
-        return parse_artifact_name(name, entity=config.entity, project=config.project)

@@ -173,8 +173,8 @@ class Artifact(Building, HoldsObjects):
     @property
     def manifest(self) -> ManifestView:
         """The files by path, as a mapping; `manifest.entries` is the same."""
-        record = self._core.require("files to read")
-        return ManifestView(self._core.repository().manifest(record), self._fetch)
+        repository, record = self._core.to_read("files to read")
+        return ManifestView(repository.manifest(record), self._fetch)
 
     def get_path(self, name: StrPath) -> ArtifactEntry:
         """The file at a path, which is normalised as `add_file` does it. Raises EntryNotFound (a KeyError) when there is none.
@@ -225,11 +225,11 @@ class Artifact(Building, HoldsObjects):
         prefix; for references ReferenceChanged (an IntegrityError) that says what was recorded and what was found, AccessDenied (a
         PermissionError), and ReferenceUnavailable when their home does not answer.
         """
-        record = self._core.require("files to download")
+        repository, record = self._core.to_read("files to download")
         target = self._root(root, record)
         with show_progress(f"downloading {record.name}", None if path_prefix else record.size) as on_progress:
             missing = download(
-                self._core.repository(),
+                repository,
                 record,
                 target,
                 None if path_prefix is None else os.fspath(path_prefix),
@@ -244,17 +244,17 @@ class Artifact(Building, HoldsObjects):
 
     def checkout(self, root: StrPath | None = None) -> str:
         """Make a directory hold this version and nothing else: other files in it are removed. Otherwise as `download`."""
-        record = self._core.require("files to check out")
+        repository, record = self._core.to_read("files to check out")
         target = self._root(root, record)
         with show_progress(f"checking out {record.name}", record.size) as on_progress:
-            checkout(self._core.repository(), record, target, on_progress)
+            checkout(repository, record, target, on_progress)
         return str(target)
 
     def verify(self, root: StrPath | None = None) -> None:
         """Raise UserError (a ValueError) that names the differences if the directory `root` is not exactly this version."""
-        record = self._core.require("files to compare with")
+        repository, record = self._core.to_read("files to compare with")
         target = self._root(root, record)
-        differences = verify_directory(self._core.repository(), record, target)
+        differences = verify_directory(repository, record, target)
         if differences:
             told = "; ".join(str(difference) for difference in differences[:_TOLD_DIFFERENCES])
             more = f"; and {len(differences) - _TOLD_DIFFERENCES} more" if len(differences) > _TOLD_DIFFERENCES else ""
@@ -322,9 +322,9 @@ class Artifact(Building, HoldsObjects):
         return RecordedRun(self._core.config, record, Artifact.from_record)
 
     def _fetch(self, path: str, root: StrPath | None) -> str:
-        record = self._core.require("files to download")
+        repository, record = self._core.to_read("files to download")
         target = self._root(root, record)
-        download(self._core.repository(), record, target, path)
+        download(repository, record, target, path)
         return str(target / path)
 
     @staticmethod

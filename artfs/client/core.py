@@ -44,6 +44,7 @@ class Core:
         self._upload: Upload | None = None
         self._record: VersionRecord | None = None
         self._config: Config | None = None
+        self._is_known = False
         #: What was contributed last, and the distributed id it was contributed under.
         self._contributed: tuple[DraftContent, str] | None = None
         #: Held by whoever hands it over, also while what is contributed or finished is on its way.
@@ -127,6 +128,15 @@ class Core:
         if self._config is None:
             raise self._not_logged("place in a repository")
         return SESSION.repository(self._config)
+
+    def to_read(self, what: str) -> tuple[Repository, VersionRecord]:
+        """The version, whose files are read now: later processes know it while the registry cannot be reached. As `require`."""
+        record = self.require(what)
+        repository = self.repository()
+        if not self._is_known:
+            repository.names.opened(record, is_fresh=False)  # this handle may be old
+            self._is_known = True
+        return repository, record
 
     @property
     def config(self) -> Config:

@@ -301,12 +301,14 @@ class Run(RecordedRun[Artifact]):
     def _use_name(self, name: str, type_name: str | None, aliases: list[str]) -> Artifact:
         self._uploader().drain()  # what this run has logged before is there to be used
         wanted = parse_version_name(name, entity=self._settings.entity, project=self._settings.project)
-        registry = SESSION.repository(self._settings).registry
+        repository = SESSION.repository(self._settings)
+        registry = repository.registry
         record = registry.versions.resolve(wanted)
         _check_wanted_type(record.name, record.type, type_name)
         if aliases:
             record = registry.versions.edit_aliases(record.id, add=aliases)
         registry.lineage.add(self.id, record.id, Direction.INPUT)
+        repository.names.opened(record)
         return Artifact.from_record(self._settings, record)
 
 

@@ -133,11 +133,14 @@ class KnownNames:
             )
         )
 
-    def opened(self, version: VersionRecord) -> None:
-        """The version is looked at: a list of names alone makes none known to other processes."""
+    def opened(self, version: VersionRecord, *, is_fresh: bool = True) -> None:
+        """The version is looked at: a list of names alone makes none known to other processes.
+
+        It `is_fresh` if the registry, where it was reached, has just said so.
+        """
         if self._files is None:
             return
-        if self._outages.now is None:
+        if is_fresh and self._outages.now is None:
             self._files.keep_version(VersionName(version.artifact, version.label), version)
         else:
             self._files.keep_remembered(version)

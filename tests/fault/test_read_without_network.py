@@ -99,13 +99,36 @@ def test_the_program_reads_what_an_earlier_one_has_read(artfs: Program, pets: No
 
 
 def test_python_reads_what_an_earlier_process_has_read(
-    artfs: Program, pets: None, network: Network, remote_environ: dict[str, str], tmp_path: Path
+    pets: None, network: Network, remote_environ: dict[str, str], tmp_path: Path
 ) -> None:
-    artfs("get", "pets:best", tmp_path / "first")
+    def python(*lines: str) -> str:
+        program = "\n".join(["import artfs", "api = artfs.Api()", *lines])
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=remote_environ, cwd=tmp_path, stdout=subprocess.PIPE, check=True, timeout=120
+        )
+        return done.stdout.decode()
+
+    python(
+        "with artfs.init() as run:",
+        "    run.use_artifact('pets:best').download('first')",
+        "for each in api.artifact_versions('dataset', 'pets'): each.download(each.version)",
+    )
     network.cut()
-    program = "import artfs; artfs.Api().artifact('pets:best').download('second')"
-    subprocess.run([sys.executable, "-c", program], env=remote_environ, cwd=tmp_path, check=True, timeout=120)
+    told = python(
+        "print(api.artifact_exists('pets:best'), api.artifact_exists('pets', 'model'))",
+        "print([each.version for each in api.artifact_versions('dataset', 'pets')])",
+        "api.artifact('pets:best').download('second')",
+        "api.artifact_versions('dataset', 'pets')[1].download('old')",
+        "try: api.artifact_versions('model', 'pets')",
+        "except ValueError as error: print(error)",
+        "try: api.artifact_versions('model', 'cars')",
+        "except artfs.errors.RegistryUnavailable as error: print(error)",
+    ).splitlines()
+    assert told[:2] == ["True False", "['v1', 'v0']"]
+    assert told[2] == "pets holds artifacts of type 'dataset', not 'model'"
+    assert "did not answer" in told[3]
     assert content_of(tmp_path / "second") == FILES
+    assert content_of(tmp_path / "old") == {"old": b"old"}
 
 
 def test_a_mount_that_is_made_without_network_shows_and_reads_what_was_read(
