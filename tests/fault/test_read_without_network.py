@@ -131,7 +131,7 @@ def test_python_reads_what_an_earlier_process_has_read(
     assert content_of(tmp_path / "old") == {"old": b"old"}
 
 
-def test_a_mount_that_is_made_without_network_shows_and_reads_what_was_read(
+def test_a_mount_that_is_made_without_network_shows_reads_and_stages_what_was_read(
     artfs: Program,
     pets: None,
     network: Network,
@@ -158,6 +158,12 @@ def test_a_mount_that_is_made_without_network_shows_and_reads_what_was_read(
         assert "did not answer" in state["reason"]
         told = json.loads((mountpoint / "pets/.artfs/v1.json").read_bytes())
         assert (told["aliases"], told["producers"], told["registry"]["reachable"]) == (["best", "latest"], None, False)
+        # Staging over what is known needs no registry before it is committed.
+        edit = Path(os.fsdecode(artfs("stage", "pets", "--from", "best", "--name", "edit").stdout.strip()))
+        (edit / "note").write_bytes(b"mine")
+        assert content_of(edit) == {**FILES, "note": b"mine"}
+        (mountpoint / "pets/staging/empty").mkdir()
+        assert b"did not answer" in artfs("stage", "pets", "--from", "v0", code=6).stderr, "nobody here has looked at that"
         # What is back is used without anybody's help.
         network.mend()
         artfs("put", dataset({"new": b"new"}, name="new"), "pets", home=tmp_path / "elsewhere")
@@ -165,5 +171,7 @@ def test_a_mount_that_is_made_without_network_shows_and_reads_what_was_read(
         eventually(partial(os.path.exists, mountpoint / "pets/latest/new"), what="the alias that moved")
         assert (mountpoint / "pets/v0/old").read_bytes() == b"old"
         assert registry_state(mountpoint) == {"reachable": True}
+        edit.rename(mountpoint / "pets/edited")
+        assert content_of(mountpoint / "pets/v3") == {**FILES, "note": b"mine"}
     finally:
         artfs("umount", mountpoint)

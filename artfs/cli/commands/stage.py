@@ -44,7 +44,7 @@ def command(
     artifact = invocation.artifact(name)
     selector = None if base is None else _selector(base, name)
     with open_repository(invocation.config) as repository:
-        version = None if selector is None else repository.registry.versions.resolve(VersionName(artifact, selector))
+        version = None if selector is None else repository.names.version(VersionName(artifact, selector))
         directory = find_artifact_directory(invocation.config, artifact)
         options = _options(repository, artifact, type_name)
         store = StagingStore(invocation.config.staging_dir, repository)
@@ -71,7 +71,7 @@ def _options(repository: Repository, artifact: ArtifactName, type_name: str | No
     """Commit options that remember the type until the first commit: the registry hears of a new artifact only then."""
     if type_name is None:
         return {}
-    collection = repository.registry.collections.find(artifact)
+    collection = repository.names.collection(artifact)
     if collection is not None and collection.type != check_type(type_name):
         raise UserError(f"{artifact} has the type {collection.type!r}, not {type_name!r}: leave out --type")
     return {"type": check_type(type_name)}

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from artfs.errors import Conflict, NotFound, UserError
-from artfs.model.names import ArtifactName
-from artfs.model.records import VersionRecord, VersionState
+from artfs.model.names import ArtifactName, VersionName, format_version_label
+from artfs.model.records import VersionRecord
 from artfs.repository.repository import Repository
 from artfs.vfs.staging.base_version import BaseVersion, base_was_deleted, read_base_note
 from artfs.vfs.staging.directory import StagingDirectory
@@ -94,15 +94,13 @@ class StagingStore:
         note = read_base_note(folder / BASE_NOTE)
         if note is None:
             return None
-        label = f"{note.artifact}:v{note.number}"
+        name = VersionName(note.artifact, format_version_label(note.number))
         try:
-            record = self._repository.registry.versions.get(note.version_id)
+            record = self._repository.names.version(name)  # as it is known, where the registry cannot be reached: I2
         except NotFound as error:
-            raise base_was_deleted(label, folder) from error
-        if record.state is VersionState.DELETED:
-            raise base_was_deleted(label, folder)
-        if (record.artifact, record.number) != (note.artifact, note.number):
-            raise Conflict(f"the staging directory {folder.name!r} lies over {label}, which is another registry's: use that one")
+            raise base_was_deleted(str(name), folder) from error
+        if record.id != note.version_id:
+            raise Conflict(f"the staging directory {folder.name!r} lies over {name}, which is another registry's: use that one")
         return BaseVersion(record, self._repository.manifest(record), self._repository.reader)
 
     def remove(self, artifact: ArtifactName, name: str, *, force: bool = False) -> None:
