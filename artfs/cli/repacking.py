@@ -39,5 +39,19 @@ def repack_rows(report: RepackReport) -> list[list[Cell]]:
     return rows
 
 
+def damage_found(report: RepackReport) -> str | None:
+    """What to tell of versions that were left as they are damaged; None where there are none."""
+    if not report.damaged:
+        return None
+    first = report.damaged[0]
+    more = len(report.damaged) - 1
+    who = (
+        f"{first.version} and {counted(more, 'other version')} stay where they are, as they are"
+        if more
+        else f"{first.version} stays where it is, as it is"
+    )
+    return f"{who} damaged ({first.what}): run `artfs verify --read-data`, which says what is damaged and what to do"
+
+
 def repack_form(report: RepackReport) -> dict[str, Any]:
     return {name: value for name, value in asdict(report).items() if name != "dry_run"}

@@ -1,7 +1,9 @@
 """How much of each pack is in use: the chunks that live versions name, counted once wherever they are named.
 
-Reads all manifests of the live versions, each page once however many versions share it, and no content. Memory grows with the
-number of chunks in use, at about 100 bytes each. One call runs in one thread.
+Reads all manifests of the live versions, each page once however many versions share it, and no content. What a version needs whose
+manifest is damaged is not known. Memory grows with the number of chunks in use, at about 100 bytes each.
+
+One call runs in one thread.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from artfs.chunks.pack import pack_size
-from artfs.errors import PackMissing
+from artfs.errors import IntegrityError, PackMissing
 from artfs.model.chunk_list import decode_chunk_list
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, PackId
@@ -18,15 +20,19 @@ from artfs.repository.repository import Repository
 
 
 class LiveBytes:
-    """What `versions` need of each pack."""
+    """What `versions` need of each pack, but for those in `unreadable`, whose manifest is damaged or gone in part."""
 
     def __init__(self, repository: Repository, versions: Iterable[VersionRecord]) -> None:
         self._repository = repository
         self._offsets: dict[PackId, set[int]] = {}
         self._stored: dict[PackId, int] = {}
         self._walked: set[Digest] = set()
+        self.unreadable: list[tuple[VersionRecord, IntegrityError]] = []
         for version in versions:
-            with_current(repository, version, self._walk)
+            try:
+                with_current(repository, version, self._walk)
+            except IntegrityError as error:
+                self.unreadable.append((version, error))
 
     def of(self, pack: PackId) -> int:
         """The size of the pack if it held nothing but what is in use."""

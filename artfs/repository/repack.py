@@ -8,7 +8,9 @@ The old packs are then needed by nothing, and an ordinary gc dooms and deletes t
 have a version open go on: they find the old packs during the grace period, and ask for the new places afterwards.
 
 Interrupted anywhere, versions are where they were or where they were to go; what was written for others is found by the next
-repack, or is garbage. One call runs in one thread; chunks are read by several.
+repack, or is garbage. A version that is damaged stays where it is, with all that it may need, and the others are moved.
+
+One call runs in one thread; chunks are read by several.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from artfs.content.manifest_writer import WrittenManifest
-from artfs.errors import Conflict, LeaseLost
+from artfs.errors import Conflict, IntegrityError, LeaseLost
 from artfs.model.entry import LeaseId, PackId
 from artfs.model.pack_uses import PackUse
 from artfs.model.records import VersionRecord
@@ -29,6 +31,7 @@ from artfs.repository.leased_ingest import begin_ingest
 from artfs.repository.live_bytes import LiveBytes, with_current
 from artfs.repository.repack_version import OtherPacks, VersionRepacker
 from artfs.repository.repository import Repository
+from artfs.repository.survey import without_advice
 
 #: Packs of which a smaller part is in use are moved, unless the caller says otherwise.
 THRESHOLD = 0.5
@@ -41,12 +44,21 @@ _BATCH = 256
 OnProgress = Callable[[int, int], object]
 
 
+@dataclass(frozen=True, slots=True)
+class DamagedVersion:
+    """A version that stays where it is, as something of it is damaged or gone: its name, and what."""
+
+    version: str
+    what: str
+
+
 @dataclass(slots=True)
 class RepackReport:
     """What a repack came to, or with `dry_run` what it would do.
 
     `packs` packs of `size` bytes hold `live` bytes that are in use, for `versions` versions. `moved` of these were moved, for which
-    `written` bytes were stored; the others were deleted or moved meanwhile, or `left` for the next repack.
+    `written` bytes were stored; the others were deleted or moved meanwhile, `left` for the next repack, or are `damaged`. Also
+    `damaged` are versions of which it is not known what they need: no pack that they may need is among `packs`.
     """
 
     dry_run: bool
@@ -57,6 +69,7 @@ class RepackReport:
     moved: int = 0
     left: int = 0
     written: int = 0
+    damaged: list[DamagedVersion] = field(default_factory=list)
 
 
 def repack(
@@ -64,8 +77,8 @@ def repack(
 ) -> RepackReport:
     """Move what is in use out of the packs of which less than `threshold` (0 to 1) is.
 
-    Packs that contributions need which are not finished stay, and those that verify found damaged. Raises LeaseLost when the
-    machine slept for too long: what was moved before stays moved.
+    Packs that contributions need which are not finished stay, and those that verify found damaged; damage that nobody had found
+    is in the report. Raises LeaseLost when the machine slept for too long: what was moved before stays moved.
     """
     live, sparse = _find_sparse(repository, threshold)
     needing = _versions_needing(repository, [use.pack.id for use in sparse])
@@ -75,6 +88,7 @@ def repack(
         size=sum(use.pack.size for use in sparse),
         live=sum(live.of(use.pack.id) for use in sparse) if live is not None else 0,
         versions=len(needing),
+        damaged=[_as_damaged(version, error) for version, error in live.unreadable] if live is not None else [],
     )
     del live  # it may be large, and is not needed any more
     if dry_run or not needing:
@@ -92,7 +106,10 @@ def _find_sparse(repository: Repository, threshold: float) -> tuple[LiveBytes | 
     if not uses:
         return None, []
     live = LiveBytes(repository, repository.registry.versions.iter_live())
-    sparse = [use for use in uses if live.of(use.pack.id) < threshold * use.pack.size]
+    # What a damaged manifest names is not known, so none of what its version may need is mostly dead for sure.
+    kept = repository.registry.versions.needed_by_each(version.id for version, _ in live.unreadable)
+    unsure = frozenset[PackId]().union(*kept.values())
+    sparse = [use for use in uses if use.pack.id not in unsure and live.of(use.pack.id) < threshold * use.pack.size]
     # What verify has found damaged or lost stays where it is: no copy of it would be whole, and each repack would fail at it.
     trusted = repository.registry.packs.usable(use.pack.id for use in sparse)
     return live, [use for use in sparse if use.pack.id in trusted]
@@ -109,6 +126,10 @@ def _versions_needing(repository: Repository, packs: Sequence[PackId]) -> list[V
     needing = frozenset(repository.registry.packs.versions_needing(packs))
     records = [record for record in repository.registry.versions.iter_live() if record.id in needing] if needing else []
     return sorted(records, key=lambda record: record.artifact.entity)
+
+
+def _as_damaged(version: VersionRecord, error: IntegrityError) -> DamagedVersion:
+    return DamagedVersion(version.qualified_name, without_advice(error))
 
 
 class _Repack:
@@ -145,7 +166,12 @@ class _Repack:
 
         try:
             while remaining and len(written) < _BATCH and ingest.stored_bytes < _BATCH_BYTES:
-                with_current(self._repository, remaining.pop(), write)
+                version = remaining.pop()
+                try:
+                    with_current(self._repository, version, write)
+                except IntegrityError as error:
+                    # Its old packs go on to be needed by it (I4). What was written for it is of use to others, or garbage.
+                    self._report.damaged.append(_as_damaged(version, error))
                 self._done += 1
                 self._tell()
             # All that is named below is durable, and in the registry, before it is named (I1).

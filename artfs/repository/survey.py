@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from artfs.errors import NotFound
+from artfs.errors import IntegrityError, NotFound
 from artfs.model.contributions import ContributionRecord
 from artfs.model.entry import PackId, lease_prefix, pack_key
 from artfs.model.records import PackRecord, VersionRecord
@@ -124,6 +124,11 @@ def _find_unknown(survey: Survey, leases: Collection[str]) -> frozenset[str]:
     if unknown:  # or those of a commit that was through before the leases were listed again
         unknown -= {pack_key(pack.id) for pack in survey.repository.registry.packs.iter_all()}
     return frozenset(unknown)
+
+
+def without_advice(error: IntegrityError | IndexError) -> str:
+    """What is wrong, without the advice to run verify."""
+    return str(error).partition("; run `artfs verify")[0]
 
 
 def names_of(holders: Iterable[Holder]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from artfs.model.entry import PackId, pack_key
 from artfs.model.manifest_root import PageRef, describe_page, needed_packs, version_digest
 from artfs.model.page import decode_page
 from artfs.model.records import VersionRecord
-from artfs.repository.survey import Holder, Problem, Survey, names_of
+from artfs.repository.survey import Holder, Problem, Survey, names_of, without_advice
 from artfs.repository.verify_walk import walk_manifests
 
 Check = Callable[[Survey], Iterator[Problem]]
@@ -44,7 +44,7 @@ def check_content_unchanged(survey: Survey) -> Iterator[Problem]:
     for manifest in walk_manifests(survey, _why_page_bad):
         holder, pages = manifest.holder, manifest.pages
         if isinstance(pages, IntegrityError):
-            what = f"the manifest of {holder.qualified_name} is damaged: {_damage(pages)}"
+            what = f"the manifest of {holder.qualified_name} is damaged: {without_advice(pages)}"
             yield Problem("I3", what, names_of([holder]), packs=(holder.manifest.pack,))
             continue
         for page, why in manifest.found():
@@ -62,16 +62,11 @@ def check_content_unchanged(survey: Survey) -> Iterator[Problem]:
 def _why_page_bad(page: PageRef, data: bytes | IntegrityError) -> str | None:
     try:
         if isinstance(data, IntegrityError):
-            return _damage(data)
+            return without_advice(data)
         found = describe_page(decode_page(data), page.chunk)
     except (IntegrityError, IndexError) as error:
-        return _damage(error)
+        return without_advice(error)
     return None if found == page else "it does not hold what the manifest says"
-
-
-def _damage(error: IntegrityError | IndexError) -> str:
-    """What is wrong, without the advice to run verify: that is what is being done."""
-    return str(error).partition("; run `artfs verify")[0]
 
 
 def _compare_with_row(version: Holder, pages: Sequence[PageRef]) -> Iterator[Problem]:

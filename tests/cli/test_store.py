@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from artfs.config import Config
+from artfs.config import Config, load_config
 from artfs.model.entry import pack_key
 from artfs.repository.open import open_repository
 from tests.cli.conftest import Artfs
@@ -15,7 +15,7 @@ from tests.fault.contributing import upsert
 
 STATUS_KEYS = {
     "entity", "project", "registry", "objects", "run", "projects", "artifacts", "versions", "version_size", "packs", "stored_size",
-    "commits_under_way", "unfinished", "mounts", "staging", "log_dir", "staging_dir", "memo_dir",
+    "commits_under_way", "unfinished", "registry_problem", "mounts", "staging", "log_dir", "staging_dir", "memo_dir",
 }  # fmt: skip
 
 UNFINISHED_KEYS = {
@@ -38,7 +38,7 @@ def test_status_counts_what_is_stored(pets: Artfs, tmp_path: Path) -> None:
 def test_status_does_not_show_a_password(pets: Artfs) -> None:
     outcome = pets.run("--registry", "postgresql://me:secret@127.0.0.1:1/none", "status")
     assert outcome.code == 6
-    assert "secret" not in outcome.err
+    assert "secret" not in outcome.err + outcome.out
 
 
 def test_gc_deletes_what_no_version_needs_after_the_grace_period(pets: Artfs) -> None:
@@ -58,7 +58,7 @@ def test_gc_deletes_what_no_version_needs_after_the_grace_period(pets: Artfs) ->
 
 def test_gc_repacks_what_is_mostly_dead(pets: Artfs) -> None:
     told = pets("gc", "--repack", "--threshold", "100", "--dry-run", "--json").json["repack"]
-    assert set(told) == {"packs", "size", "live", "versions", "moved", "left", "written"}
+    assert set(told) == {"packs", "size", "live", "versions", "moved", "left", "written", "damaged"}
     assert (told["moved"], told["written"]) == (0, 0)
     pets("rm", "pets:v0", "--aliases")
     done = pets("gc", "--repack", "--threshold", "100%", "--json").json["repack"]
@@ -68,6 +68,22 @@ def test_gc_repacks_what_is_mostly_dead(pets: Artfs) -> None:
     assert pets("cat", "pets:v1/readme.txt").out == "three pets\n"
     for wrong in ("0", "101%", "half"):
         assert wrong in pets.fails("gc", "--repack", "--threshold", wrong).err
+
+
+def test_gc_repack_tells_damage_in_one_sentence_and_does_all_the_rest(pets: Artfs) -> None:
+    with open_repository(load_config(environ=pets.environ)) as repository:
+        for version in repository.registry.versions.iter_live():
+            repository.objects.delete(pack_key(version.manifest.pack))
+    for more in ([], ["--dry-run"]):
+        outcome = pets.run("gc", "--repack", "--threshold", "100%", *more)
+        assert outcome.code == 5
+        assert [len(row) for row in outcome.rows] == [3] * len(outcome.rows)
+        assert outcome.err.startswith("artfs: tester/default/pets:v0 and 1 other version stay where they are, as they are damaged")
+        assert outcome.err.endswith("run `artfs verify --read-data`, which says what is damaged and what to do\n")
+        assert outcome.err.count("artfs verify") == 1
+    outcome = pets.run("gc", "--repack", "--threshold", "100%", "--json")
+    assert outcome.code == 5
+    assert [found["version"] for found in outcome.json["repack"]["damaged"]] == ["tester/default/pets:v0", "tester/default/pets:v1"]
 
 
 def test_gc_prints_a_line_for_each_thing_it_did(pets: Artfs) -> None:

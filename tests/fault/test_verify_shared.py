@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
 from math import ceil
-from pathlib import Path
 
-import pytest
-
-from artfs.config import load_config
 from artfs.model.entry import Entry
 from artfs.model.names import ArtifactName
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_edit, commit_entries
 from artfs.repository.gc import collect_garbage
-from artfs.repository.open import open_repository
 from artfs.repository.repack import repack
 from artfs.repository.repository import Repository
 from artfs.repository.verify import verify_repository
+from tests.fault.hosts import OpenHost
+from tests.fault.hosts import open_host as open_host  # noqa: PLC0414  a fixture
 from tests.fault.versions import ARTIFACT, assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, read_all
-from tests.servers.postgres import PostgresServer
-from tests.servers.seaweedfs import SeaweedFs
-from tests.unit.cloud.conftest import SetEnviron
 from tests.unit.cloud.conftest import set_environ as set_environ  # noqa: PLC0414  a fixture
 
 WRITERS = 4
@@ -32,25 +25,6 @@ WRITERS = 4
 VERSIONS = 12
 #: Part of what everybody writes.
 SHARED = bytes(range(256)) * 300
-
-OpenHost = Callable[[], Repository]
-
-
-@pytest.fixture
-def open_host(
-    s3_server: SeaweedFs, postgres_server: PostgresServer, environ: dict[str, str], set_environ: SetEnviron, tmp_path: Path
-) -> Iterator[OpenHost]:
-    """Opens one repository, in S3 and PostgreSQL, as one more host does."""
-    set_environ(s3_server.environ)
-    stores = {"ARTFS_OBJECTS": f"s3://{s3_server.create_bucket()}/shared", "ARTFS_REGISTRY": postgres_server.create_database()}
-    hosts = iter(range(100))
-    with ExitStack() as opened:
-
-        def open_one() -> Repository:
-            home = {"ARTFS_HOME": str(tmp_path / f"host-{next(hosts)}")}
-            return opened.enter_context(open_repository(load_config(environ={**environ, **stores, **home})))
-
-        yield open_one
 
 
 def requests_of(repository: Repository, act: Callable[[], object]) -> dict[str, int]:

@@ -8,10 +8,11 @@ import typer
 
 from artfs.cli.context import current
 from artfs.cli.durations import format_duration, parse_duration
+from artfs.cli.exit_codes import INTEGRITY
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Column, Size, print_json, print_table, print_warning
 from artfs.cli.progress import count_progress
-from artfs.cli.repacking import parse_percent, repack_form, repack_rows
+from artfs.cli.repacking import damage_found, parse_percent, repack_form, repack_rows
 from artfs.cli.unfinished import describe_unfinished, unfinished_form
 from artfs.errors import ArtfsError, UserError
 from artfs.repository.gc import ABANDONED_S, GRACE_S, collect_garbage
@@ -53,7 +54,7 @@ def command(
 
     Safe beside commits in flight. Bytes are doomed first and deleted by a later gc, when the grace period is over. Contributions
     that nobody has finished are given up before, a set as a whole. With --repack, packs that are needed for a small part only are
-    emptied first.
+    emptied first; it exits with 5 when it found versions that are damaged, which stay where they are.
     """
     invocation = current(ctx)
     grace_s, abandoned_s = parse_duration(grace), parse_duration(abandoned)
@@ -71,14 +72,22 @@ def command(
     if as_json:
         more = {"packs": [_pack_form(judged) for judged in report.packs]} if each else {}
         print_json(_form(report) | more | ({"repack": repack_form(moved)} if moved else {}))
-        return
+    else:
+        _print(report, moved, each=each)
+    damage = damage_found(moved) if moved else None
+    if damage:
+        print_warning(damage)
+        raise typer.Exit(INTEGRITY)
+
+
+def _print(report: GcReport, moved: RepackReport | None, *, each: bool) -> None:
     if each:
         columns = [Column("pack"), Column("size", right=True), Column("what"), Column("why"), Column("until")]
         print_table(columns, [[judged.key, Size(judged.use.pack.size), *_reasons(judged)] for judged in report.packs])
         return
-    given_up = "would be given up" if dry_run else "given up"
+    given_up = "would be given up" if report.dry_run else "given up"
     rows = repack_rows(moved) if moved else []
-    rows += [[f"{given_up}: {describe_unfinished(each)}", None, Size(each.size)] for each in report.abandoned]
+    rows += [[f"{given_up}: {describe_unfinished(found)}", None, Size(found.size)] for found in report.abandoned]
     rows += [[what, total.packs, Size(total.size)] for what, total in _lines(report)]
     print_table([Column("what"), Column("packs", right=True), Column("size", right=True)], rows)
 
