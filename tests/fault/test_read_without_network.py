@@ -158,6 +158,16 @@ def test_a_mount_that_is_made_without_network_shows_reads_and_stages_what_was_re
         assert "did not answer" in state["reason"]
         told = json.loads((mountpoint / "pets/.artfs/v1.json").read_bytes())
         assert (told["aliases"], told["producers"], told["registry"]["reachable"]) == (["best", "latest"], None, False)
+        # What is mounted is known here.
+        status = artfs("status", "--json", code=6)
+        assert b"artfs: what is stored is not known: the registry" in status.stderr
+        form = json.loads(status.stdout)
+        assert ([mount["mountpoint"] for mount in form["mounts"]], form["versions"]) == ([str(mountpoint)], None)
+        assert "did not answer" in form["registry_problem"]
+        lines = artfs("status", code=6).stdout.decode().splitlines()
+        assert [line.split("\t")[0] for line in lines] == [
+            *("entity", "project", "registry", "objects", "run", "mounts", "staging", "logs")
+        ]
         # Staging over what is known needs no registry before it is committed.
         edit = Path(os.fsdecode(artfs("stage", "pets", "--from", "best", "--name", "edit").stdout.strip()))
         (edit / "note").write_bytes(b"mine")
