@@ -136,6 +136,24 @@ class Packs:
 
         self._database.write(work)
 
+    def distrusted(self) -> list[PackRecord]:
+        """The committed packs of which nothing is offered to commits, but for those that gc is about to delete."""
+        query = select(packs).where(_IS_USABLE, ~_IS_TRUSTED).order_by(packs.c.id)
+        return self._database.read(lambda connection: [as_pack_record(row) for row in connection.execute(query)])
+
+    def trust(self, pack_id: PackId, chunks: Sequence[ChunkRef]) -> bool:
+        """Offer a pack to commits again that was found whole, with these chunks in it; False when gc has begun to delete it."""
+
+        def work(connection: Connection) -> bool:
+            # Locked: gc, which drops the chunks of a pack before it deletes the object, comes before this or finds them (I4).
+            query = select(packs.c.id, packs.c.entity_id).where(packs.c.pack == pack_id, packs.c.state == "committed")
+            row = connection.execute(query.with_for_update()).one_or_none()
+            if row is not None:
+                add_chunks(connection, row.entity_id, row.id, chunks)
+            return row is not None
+
+        return self._database.write(work)
+
     def needed_by_versions(self) -> set[PackId]:
         """The packs that live versions need."""
         query = select(packs.c.pack).where(packs.c.id.in_(select(version_packs.c.pack_id)))

@@ -2,7 +2,7 @@
 
 Without `read_data` this reads the registry, the list of objects and all manifests; with it, every byte that a live version needs.
 It never repairs, and never raises for damage: it reports, so that one bad sector does not hide the next. All that it changes is
-that new versions will refer to no pack that it found damaged. Only what keeps it from looking at all (a store that does not answer)
+which packs new versions will refer to (`verify_trust`). Only what keeps it from looking at all (a store that does not answer)
 raises. Commits, gc and repacks may run meanwhile.
 """
 
@@ -16,6 +16,7 @@ from artfs.repository.survey import Holder, Problem, Survey, take_survey
 from artfs.repository.verify_checks import CHECKS
 from artfs.repository.verify_data import check_every_byte
 from artfs.repository.verify_packs import Progress
+from artfs.repository.verify_trust import distrust_damaged, trust_restored
 
 __all__ = ["Problem", "Progress", "VerifyReport", "verify_repository"]
 
@@ -25,13 +26,18 @@ _LOOKS = 3
 
 @dataclass(slots=True)
 class VerifyReport:
-    """What was looked at and what was wrong. `unknown_objects` are harmless: no commit that the registry knows wrote them."""
+    """What was looked at and what was wrong.
+
+    `unknown_objects` are harmless: no commit that the registry knows wrote them. `restored_packs` were damaged or lost when they
+    were looked at before, and are whole now.
+    """
 
     problems: list[Problem] = field(default_factory=list)
     versions: int = 0
     packs: int = 0
     bytes_read: int = 0
     unknown_objects: int = 0
+    restored_packs: int = 0
 
     @property
     def is_sound(self) -> bool:
@@ -57,21 +63,12 @@ def verify_repository(repository: Repository, *, read_data: bool = False, on_pro
                 break
             survey = take_survey(repository).only(moved)
             problems, _ = _check(survey, None, read_data=read_data)
-        _distrust(survey, report.problems)
+        distrust_damaged(survey, report.problems)
+        report.restored_packs = trust_restored(repository)
     except IntegrityError as error:
         # Data and manifests are read inside the checks, which report; so it is the registry.
         report.problems.append(Problem("I1", f"the registry is damaged: {error}"))
     return report
-
-
-def _distrust(survey: Survey, problems: list[Problem]) -> None:
-    """Have nothing of the packs that are damaged or gone offered for deduplication: who puts the same content again is to store it.
-
-    Where that was in vain it costs space, never content. Not done where nothing at all is there: it will be somewhere else.
-    """
-    packs = {pack for problem in problems for pack in problem.packs}
-    if packs and survey.objects:
-        survey.repository.registry.packs.distrust(packs)
 
 
 def _check(survey: Survey, on_progress: Progress | None, *, read_data: bool) -> tuple[list[Problem], int]:

@@ -34,7 +34,8 @@ class _Damage:
 
 def check_every_byte(survey: Survey, on_progress: Progress | None) -> tuple[list[Problem], int]:
     """The problems found, and how many stored bytes were read."""
-    results = read_packs(survey, on_progress)
+    sizes = {pack: survey.objects[pack_key(pack)] for pack in sorted(survey.all_needed()) if pack_key(pack) in survey.objects}
+    results = read_packs(survey.repository.objects, sizes, on_progress)
     damages = _Tracer(survey, results).trace()
     problems = [Problem("I3", one.what, tuple(one.versions), tuple(one.paths), (one.pack,)) for one in damages]
     for pack, result in results.items():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +22,6 @@ from artfs.content.pipeline import Pipeline
 from artfs.errors import IntegrityError, NotFound
 from artfs.model.entry import ChunkRef, PackId, pack_key
 from artfs.objectstore.protocol import ObjectStore, Piece
-from artfs.repository.survey import Survey
 
 #: Called with the bytes done and the bytes to do.
 Progress = Callable[[int, int], None]
@@ -52,10 +51,8 @@ class PackResult:
         return place < len(self.sound) and self.sound[place] == fingerprint
 
 
-def read_packs(survey: Survey, on_progress: Progress | None) -> dict[PackId, PackResult]:
-    """Read all needed packs that are there."""
-    objects = survey.repository.objects
-    sizes = {pack: survey.objects[pack_key(pack)] for pack in sorted(survey.all_needed()) if pack_key(pack) in survey.objects}
+def read_packs(objects: ObjectStore, sizes: Mapping[PackId, int], on_progress: Progress | None = None) -> dict[PackId, PackResult]:
+    """Read the packs, which have these sizes, in this order."""
     total = sum(sizes.values())
     done = 0
     results: dict[PackId, PackResult] = {}

@@ -158,7 +158,7 @@ def test_verify_says_which_contribution_needs_a_pack_that_is_lost(contributed: A
 
 def test_verify_of_a_sound_store_is_done(pets: Artfs) -> None:
     report = pets("verify", "--read-data", "--json").json
-    assert set(report) == {"sound", "versions", "packs", "bytes_read", "unknown_objects", "problems"}
+    assert set(report) == {"sound", "versions", "packs", "bytes_read", "unknown_objects", "restored_packs", "problems"}
     assert (report["sound"], report["versions"], report["problems"]) == (True, 2, [])
     assert report["bytes_read"] > 0
     assert pets("verify").fields["problems"] == "0"

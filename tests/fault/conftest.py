@@ -1,4 +1,4 @@
-"""Registries in SQLite, or in PostgreSQL for tests of which `environ` is so parametrized."""
+"""Registries in SQLite, or in PostgreSQL for tests of which `environ` is so parametrized; and hosts that share a repository."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fault.hosts import open_host as open_host  # noqa: PLC0414  a fixture
 from tests.servers.postgres import PostgresServer
+from tests.unit.cloud.conftest import set_environ as set_environ  # noqa: PLC0414  a fixture
 
 
 @pytest.fixture

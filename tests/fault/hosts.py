@@ -16,7 +16,6 @@ from artfs.model.entry import ChunkRef, PackId, pack_key
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from tests.unit.cloud.conftest import SetEnviron
-from tests.unit.cloud.conftest import set_environ as set_environ  # noqa: PLC0414  a fixture
 
 OpenHost = Callable[[], Repository]
 

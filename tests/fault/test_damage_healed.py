@@ -16,7 +16,10 @@ from artfs.model.records import VersionRecord
 from artfs.repository.open import open_repository
 from artfs.repository.repack import repack
 from artfs.repository.repository import Repository
+from artfs.repository.survey import Problem, take_survey
 from artfs.repository.verify import verify_repository
+from artfs.repository.verify_trust import distrust_damaged, trust_restored
+from tests.fault.hosts import ANYWHERE, OpenHost, damage, lose, put_back
 from tests.fault.versions import ARTIFACT, assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, read_all, resolve
 from tests.unit.repository.copying import copy_as
 
@@ -35,9 +38,55 @@ def _damage(repository: Repository, version: VersionRecord, path: str) -> bytes:
     entry = repository.manifest(version).get(path)
     assert entry is not None
     ref = entry.content.refs[0]
-    before = repository.objects.get(pack_key(ref.pack))
-    repository.objects.put(pack_key(ref.pack), [before[: ref.offset], bytes(9), before[ref.offset + 9 :]])
-    return before
+    return damage(repository, ref)
+
+
+@ANYWHERE
+@pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "damaged"])
+def test_a_pack_that_was_put_back_is_used_for_new_versions_again_when_verify_finds_it_whole(
+    open_host: OpenHost, *, is_lost: bool
+) -> None:
+    host = open_host()
+    version = commit(host, FILES).version
+    pack = _pack_of_data(host, version)
+    before = lose(host, pack) if is_lost else _damage(host, version, "damaged.bin")
+    assert not verify_repository(host, read_data=True).is_sound
+    assert host.registry.packs.usable([pack]) == set()
+    assert verify_repository(open_host()).restored_packs == 0, "it is as it was"
+    put_back(host, pack, before)
+    assert host.registry.packs.usable([pack]) == set(), "nobody has looked"
+    report = verify_repository(open_host())
+    assert (report.problems, report.restored_packs) == ([], 1)
+    assert verify_repository(open_host()).restored_packs == 0
+    writing = open_host()
+    again = commit(writing, FILES, artifact=OTHER).version
+    assert pack in writing.registry.versions.needed_packs(again.id)
+    assert writing.objects.counts()["bytes_written"] < 10_000
+    assert_sound(open_host())
+    assert_gc_leaves_exactly_what_is_needed(open_host())
+
+
+def test_one_look_that_began_before_a_pack_was_put_back_does_not_keep_it_out(repository: Repository, stored: VersionRecord) -> None:
+    pack = _pack_of_data(repository, stored)
+    before = lose(repository, pack)
+    survey = take_survey(repository)
+    put_back(repository, pack, before)
+    distrust_damaged(survey, [Problem("I1", "it was not there", packs=(pack,))])
+    assert repository.registry.packs.usable([pack]) == set()
+    assert trust_restored(repository) == 1
+    assert repository.registry.packs.usable([pack]) == {pack}
+
+
+def test_a_pack_of_which_a_part_alone_was_put_back_stays_out(repository: Repository, stored: VersionRecord) -> None:
+    pack = _pack_of_data(repository, stored)
+    before = lose(repository, pack)
+    assert not verify_repository(repository).is_sound
+    for part in (before[:-1], before + b"x", bytes(len(before)), bytes(9) + before[9:], before[:-9] + bytes(9)):
+        put_back(repository, pack, part)
+        with open_repository(repository.config) as fresh:
+            assert trust_restored(fresh) == 0
+    put_back(repository, pack, before)
+    assert trust_restored(repository) == 1
 
 
 @pytest.fixture
@@ -46,13 +95,11 @@ def stored(repository: Repository) -> VersionRecord:
 
 
 def test_an_object_that_is_put_back_makes_everything_whole(repository: Repository, stored: VersionRecord) -> None:
-    for lose in (False, True):
-        key = pack_key(_pack_of_data(repository, stored))
-        before = _damage(repository, stored, "damaged.bin")
-        if lose:
-            repository.objects.delete(key)
+    for is_lost in (False, True):
+        pack = _pack_of_data(repository, stored)
+        before = lose(repository, pack) if is_lost else _damage(repository, stored, "damaged.bin")
         assert not verify_repository(repository, read_data=True).is_sound
-        repository.objects.put(key, [before])
+        put_back(repository, pack, before)
         assert_sound(repository)
         assert read_all(repository, stored) == FILES
 

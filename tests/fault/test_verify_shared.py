@@ -16,9 +16,7 @@ from artfs.repository.repack import repack
 from artfs.repository.repository import Repository
 from artfs.repository.verify import verify_repository
 from tests.fault.hosts import OpenHost
-from tests.fault.hosts import open_host as open_host  # noqa: PLC0414  a fixture
 from tests.fault.versions import ARTIFACT, assert_gc_leaves_exactly_what_is_needed, assert_sound, commit, read_all
-from tests.unit.cloud.conftest import set_environ as set_environ  # noqa: PLC0414  a fixture
 
 WRITERS = 4
 #: So many that requests for each of their pages would show.

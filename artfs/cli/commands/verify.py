@@ -49,8 +49,8 @@ def command(
     """Check that all that is stored is whole.
 
     One check for each invariant. Says what is damaged and which versions and paths need it, and then exits with 5; new versions
-    use nothing of a pack that was found damaged. With --references it asks the homes of references instead, and exits with 5 when
-    one is gone or not what was recorded.
+    use nothing of a pack that was found damaged, until it is found whole again. With --references it asks the homes of references
+    instead, and exits with 5 when one is gone or not what was recorded.
     """
     invocation = current(ctx)
     if references and read_data:
@@ -114,6 +114,8 @@ def _print(report: VerifyReport) -> None:
         ("bytes read", Size(report.bytes_read)),
         ("problems", len(report.problems)),
     ]
+    if report.restored_packs:
+        fields.append(("packs that are whole again", report.restored_packs))
     print_fields(fields)
     if any(problem.packs for problem in report.problems):
         print_warning(_WHAT_TO_DO)
@@ -134,6 +136,7 @@ def _form(report: VerifyReport) -> dict[str, Any]:
         "packs": report.packs,
         "bytes_read": report.bytes_read,
         "unknown_objects": report.unknown_objects,
+        "restored_packs": report.restored_packs,
         "problems": [
             {
                 "invariant": problem.invariant,

@@ -150,6 +150,30 @@ def test_packs_that_are_not_trusted_any_more_are_offered_to_no_commit_and_needed
     assert registry.packs.find_chunks("team", lease, [digest_of(b"A")])[digest_of(b"A")].pack in again
 
 
+def test_packs_that_are_trusted_again_are_offered_as_before(registry: Registry, writer: Writer) -> None:
+    restored = registry.versions.needed_packs(writer.log(b"A").version.id)
+    gone = delete_version(writer, b"B")
+    assert registry.packs.distrusted() == []
+    registry.packs.distrust([*restored, *gone])
+    assert {record.id for record in registry.packs.distrusted()} == restored | gone
+    registry.packs.doom_unneeded()
+    assert {record.id for record in registry.packs.distrusted()} == restored, "what gc is about to delete is not looked at"
+    (pack,) = restored
+    refs = [chunk_ref(b"A", pack, 0)]
+    for _ in range(2):
+        assert registry.packs.trust(pack, refs)
+    assert registry.packs.distrusted() == []
+    assert registry.packs.usable(restored) == restored
+    lease = writer.open_lease()
+    assert registry.packs.find_chunks("team", lease, [A]) == {A: refs[0]}
+    assert registry.packs.find_chunks("others", lease, [A]) == {}
+    registry.leases.end(lease)
+    (doomed,) = gone
+    registry.packs.claim_doomed(registry.now() + timedelta(hours=1), 10)
+    assert not registry.packs.trust(doomed, [chunk_ref(b"B", doomed, 0)])
+    assert not registry.packs.trust(make_pack_id(LeaseId(b"never opened"), 0), refs)
+
+
 def test_only_committed_packs_that_stay_are_usable(registry: Registry, writer: Writer) -> None:
     kept = registry.versions.needed_packs(writer.log(b"A").version.id)
     doomed = delete_version(writer, b"B")

@@ -18,7 +18,7 @@ from artfs.errors import Conflict, LeaseLost
 from artfs.registry.migrations import _MIGRATION_LOCK
 from artfs.registry.open import Registry, open_registry
 from tests.contract.registry.test_contributions import contribute
-from tests.contract.registry.writer import Writer
+from tests.contract.registry.writer import Writer, chunk_ref
 from tests.servers.postgres import PostgresServer
 
 DEADLINE_S = 30
@@ -88,6 +88,22 @@ def test_claim_spares_a_pack_that_a_commit_in_flight_saves(
     other.commit()
     assert claim.result(DEADLINE_S) == []
     assert registry.packs.usable(packs) == packs
+
+
+def test_pack_that_gc_in_flight_has_claimed_is_not_trusted_again(
+    registry: Registry, registry_url: str, other: psycopg.Connection, thread: ThreadPoolExecutor
+) -> None:
+    version = Writer(registry).log(b"A").version
+    (pack,) = registry.versions.needed_packs(version.id)
+    registry.packs.distrust([pack])
+    registry.versions.delete(version.id, delete_aliases=True)
+    registry.packs.doom_unneeded()
+    other.execute("UPDATE packs SET state = 'deleting'")
+    trust = thread.submit(registry.packs.trust, pack, [chunk_ref(b"A", pack, 0)])
+    wait_until_blocked(registry_url, trust)
+    other.commit()
+    assert not trust.result(DEADLINE_S)
+    registry.packs.forget([pack])
 
 
 def test_commit_sees_that_gc_in_flight_has_claimed_its_pack(
