@@ -170,7 +170,10 @@ def _check_size(text: str) -> str:
 
 def _folders(environ: Mapping[str, str]) -> tuple[Path, Path, Path, Path]:
     if home := environ.get("ARTFS_HOME"):
-        root = Path(home).expanduser().absolute()
+        try:
+            root = Path(home).expanduser().absolute()
+        except RuntimeError as error:  # of ~NAME
+            raise ConfigNotValid(f"the variable ARTFS_HOME cannot be used: {home!r} names a user who has no home here") from error
         return root, root / "data", root / "cache", root / "state"
     dirs = PlatformDirs("artfs", appauthor=False)
     return dirs.user_config_path, dirs.user_data_path, dirs.user_cache_path, dirs.user_state_path
@@ -237,8 +240,11 @@ def _read_file(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigNotValid(f"cannot read the settings in {path}: {error}") from error
+    except OSError as error:
+        raise ConfigNotValid(f"cannot read the settings in {path}: {error.strerror}") from error
+    except ValueError as error:
+        why = "it is no UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        raise ConfigNotValid(f"cannot read the settings in {path}: {why}; correct the file, or move it away") from error
 
 
 def _login_name() -> str:

@@ -56,5 +56,12 @@ class Invocation:
 
 def current(ctx: typer.Context) -> Invocation:
     """The invocation that `ctx` is part of."""
-    said = ctx.find_root().params
-    return Invocation({name: said.get(name) for name in _SETTINGS}, verbose=said.get("verbose") or 0)
+    root = ctx.find_root()
+    # Not what typer has found in the environment: the settings look there themselves, and say where what they found was.
+    said = {name: root.params.get(name) for name in _SETTINGS if not _is_from_environment(root, name)}
+    return Invocation(said, verbose=root.params.get("verbose") or 0)
+
+
+def _is_from_environment(root: Any, name: str) -> bool:
+    source = root.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"

@@ -8,6 +8,7 @@ from artfs.errors import UserError
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(|s|m|h|d|w)")
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_LONGEST_S = 36_500 * 86400.0
 
 
 def parse_duration(text: str) -> float:
@@ -16,7 +17,10 @@ def parse_duration(text: str) -> float:
     if not match:
         raise UserError(f"{text!r} is not a duration: write for example 90s, 15m, 24h or 7d")
     number, unit = match.groups()
-    return float(number) * _SECONDS[unit]
+    seconds = float(number) * _SECONDS[unit]
+    if seconds > _LONGEST_S:  # no calendar goes further
+        raise UserError(f"{text!r} is longer than 100 years: write for example 90s, 15m, 24h or 7d")
+    return seconds
 
 
 def format_duration(seconds: float) -> str:

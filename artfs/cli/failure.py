@@ -59,8 +59,24 @@ def _report_usage(error: typer.TyperException) -> int:
     ):
         print_error(f"{option} stands before the command: artfs {option} … {context.info_name} … (try 'artfs --help')")
         return error.exit_code
+    _put_in_our_words(error)
     print_error(_lower_first(error.format_message().rstrip().removesuffix(".")) + hint)
     return error.exit_code
+
+
+def _put_in_our_words(error: typer.TyperException) -> None:
+    """Say of a value what is wrong with it: typer gives the words of the package that looks at values for it."""
+    problems = getattr(error.__cause__, "errors", None)
+    if not isinstance(error, typer.BadParameter) or problems is None:
+        return
+    problem = problems()[0]
+    value, facts = problem["input"], problem.get("ctx", {})
+    if "error" in facts:
+        error.message = str(facts["error"])
+    elif "ge" in facts:
+        error.message = f"{value!r} is less than {facts['ge']}"
+    elif problem["type"].startswith("int_"):
+        error.message = f"{value!r} is no whole number"
 
 
 def _describe(error: BaseException) -> str:

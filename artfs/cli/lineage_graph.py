@@ -77,7 +77,8 @@ def _walk(
     versions: dict[str, tuple[VersionRecord, ...]],
 ) -> None:
     layer = [root]
-    for _ in range(depth):
+    while layer and depth > 0:
+        depth -= 1
         following: dict[int, VersionRecord] = {}
         for version in layer:
             runs[version.id] = tuple(runs_of(version.id))

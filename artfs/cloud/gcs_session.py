@@ -117,7 +117,7 @@ def _find_credentials() -> Any:
         credentials, _ = google.auth.default()
     except DefaultCredentialsError as error:
         if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
-            raise ConfigNotValid(f"GOOGLE_APPLICATION_CREDENTIALS cannot be used: {error}") from error
+            raise ConfigNotValid(f"GOOGLE_APPLICATION_CREDENTIALS cannot be used: {error.args[0]}") from error
         return None
     except OSError as error:
         raise ConfigNotValid(

@@ -10,6 +10,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from artfs.errors import ConfigNotValid
+from artfs.model.secret_uris import shown_uri
 from artfs.registry.aliases import Aliases
 from artfs.registry.changes import Changes
 from artfs.registry.collections import Collections
@@ -125,7 +126,7 @@ def _open_database(url: str, patience_s: float) -> tuple[Database, str]:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise ConfigNotValid(
-            "the registry's address is no URL: expected sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+            f"the registry's address {shown_uri(url)!r} is no URL: expected sqlite:///PATH or postgresql://USER@HOST/DATABASE"
         ) from None
     if parsed.drivername not in _POSTGRES:
         raise ConfigNotValid(

@@ -58,6 +58,8 @@ def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
         from artfs.registry.bounded_connection import BoundedConnection  # noqa: PLC0415 - the same
     except ImportError as error:
         raise ConfigNotValid("a registry in PostgreSQL needs psycopg: pip install 'artfs[postgres]'") from error
+    name = url.render_as_string(hide_password=True)
+    _check_options(url, name)
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         isolation_level="READ COMMITTED",
@@ -70,7 +72,6 @@ def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
     )
     event.listen(engine, "do_connect", lambda _dialect, _record, words, options: BoundedConnection.reach(*words, **options))
     event.listen(engine, "checkout", _check_alive)
-    name = url.render_as_string(hide_password=True)
     return Database(
         engine,
         reading=engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
@@ -82,6 +83,20 @@ def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
         outage_patience_s=OUTAGE_PATIENCE_S,
         settlement=TokenSettlement(),
     )
+
+
+def _check_options(url: URL, name: str) -> None:
+    """Raise ConfigNotValid for an option of the address that nobody knows, before a driver's error is taken for the server's."""
+    from psycopg import ProgrammingError  # noqa: PLC0415 - an extra
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - the same
+
+    options = {key: str(value) for key, value in url.query.items()}
+    try:
+        make_conninfo("", **options)
+    except ProgrammingError as error:
+        raise ConfigNotValid(f"the registry {name} has an option that cannot be used: {error}") from error
+    if not options.get("connect_timeout", "0").isdecimal():
+        raise ConfigNotValid(f"the registry {name} has a connect_timeout that is no whole number: write for example 10")
 
 
 def _connect_arguments(url: URL, patience_s: float) -> dict[str, Any]:

@@ -75,10 +75,11 @@ def test_ctrl_c_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
         (["verison"], "Did you mean 'versions'"),
         (["put"], "Missing argument 'NAME'"),
         (["put", "a"], "Missing argument 'NAME'"),
-        (["put", "a", "b", "--max-objects", "0"], "--max-objects"),
+        (["put", "a", "b", "--max-objects", "0"], "value for '--max-objects': '0' is less than 1 (try"),
         (["ls", "--nothing"], "No such option: --nothing"),
         (["ls", "a", "b"], "unexpected extra argument"),
-        (["lineage", "a", "--depth", "x"], "--depth"),
+        (["lineage", "a", "--depth", "x"], "value for '--depth': 'x' is no whole number (try"),
+        (["cache", "foo"], "value for 'action': 'foo' is not one of 'show', 'verify', 'clear', 'pin', 'unpin' (try"),
         (["--nothing", "ls"], "No such option: --nothing"),
     ],
 )
@@ -87,6 +88,11 @@ def test_a_wrong_command_line_is_one_line_that_says_where_help_is(artfs: Artfs, 
     assert outcome.code == 2
     assert hint.lower() in outcome.err.lower()
     assert "--help" in outcome.err
+
+
+def test_a_setting_that_cannot_be_used_is_told_with_where_it_was_said(artfs: Artfs) -> None:
+    assert "project that was given cannot be used: 'a b'" in artfs.fails("--project", "a b", "ls").err
+    assert "project in the variable ARTFS_PROJECT cannot" in artfs.fails("ls", env={"ARTFS_PROJECT": "a b"}).err
 
 
 @pytest.mark.parametrize("option", ["--project", "--registry", "-v"])

@@ -25,6 +25,12 @@ def test_what_is_no_duration(text: str) -> None:
         parse_duration(text)
 
 
+def test_a_duration_that_no_calendar_holds_is_refused() -> None:
+    assert parse_duration("36500d") == 36500 * 86400
+    with pytest.raises(UserError, match="'999999999d' is longer than 100 years"):
+        parse_duration("999999999d")
+
+
 @pytest.mark.parametrize("text", ["0s", "90s", "15m", "1d", "2w"])
 def test_durations_are_written_as_they_are_read(text: str) -> None:
     assert format_duration(parse_duration(text)) == text

@@ -20,7 +20,7 @@ def home(tmp_path: Path) -> Path:
 def write_file(home: Path, text: str) -> Path:
     home.mkdir(exist_ok=True)
     path = home / "config.toml"
-    path.write_text(text)
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
     return path
 
 
@@ -45,7 +45,8 @@ def test_an_empty_variable_says_nothing(home: Path) -> None:
         ('memory = "lots"', "the setting memory in .*config.toml cannot be used: 'lots' is not a size"),
         ('project = ["a"]', r"the setting project in .*config.toml cannot be used: it is \['a'\], which is not text"),
         ("entity = true", "the setting entity in .*config.toml cannot be used"),
-        ("entity = [", "cannot read the settings in .*config.toml"),
+        ("entity = [", "cannot read the settings in .*config.toml: .*; correct the file"),
+        ('entity = "\udcff"', "cannot read the settings in .*config.toml: it is no UTF-8; correct the file"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_told_with_its_place(home: Path, text: str, told: str) -> None:
@@ -104,6 +105,14 @@ def test_what_is_wrong_with_a_place_is_told_with_its_setting(home: Path, text: s
 def test_a_variable_that_cannot_be_used_is_named(home: Path, name: str, value: str) -> None:
     with pytest.raises(ConfigNotValid, match=f"the setting {name.lower()} in the variable ARTFS_{name} cannot be used: '{value}'"):
         load_config({}, {"ARTFS_HOME": str(home), f"ARTFS_{name}": value})
+
+
+def test_a_home_that_cannot_be_is_told_with_its_variable(tmp_path: Path) -> None:
+    with pytest.raises(ConfigNotValid, match="ARTFS_HOME cannot be used: '~no-such-user/artfs' names a user who has no home"):
+        load_config({}, {"ARTFS_HOME": "~no-such-user/artfs"})
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigNotValid, match=r"cannot read the settings in .*/file/config.toml: Not a directory$"):
+        load_config({}, {"ARTFS_HOME": str(tmp_path / "file")})
 
 
 def test_sizes_are_read_as_they_are_written() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import sqlite3
 import stat
 import subprocess
@@ -240,6 +241,20 @@ def test_address_that_is_no_registry_is_refused(url: str) -> None:
 def test_password_is_never_shown() -> None:
     with pytest.raises(RegistryUnavailable, match=r"postgresql://me:\*\*\*@127\.0\.0\.1:1/artfs did not answer") as caught:
         open_registry("postgresql://me:hunter2@127.0.0.1:1/artfs", patience_s=1)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("postgresql://me:hunter2@host:port/artfs", "address 'postgresql://…@host:port/artfs' is no URL"),
+        ("postgresql://me:hunter2@host/artfs?colour=red", 'an option that cannot be used: invalid connection option "colour"'),
+        ("postgresql://me:hunter2@host/artfs?connect_timeout=soon", "a connect_timeout that is no whole number"),
+    ],
+)
+def test_address_that_is_wrong_in_part_is_shown_without_its_password(address: str, told: str) -> None:
+    with pytest.raises(ConfigNotValid, match=re.escape(told)) as caught:
+        open_registry(address)
     assert "hunter2" not in str(caught.value)
 
 
