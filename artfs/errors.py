@@ -28,9 +28,9 @@
     │   └── TimedOut (TimeoutError)        it is not done yet, within the time that was given
     └── InternalError                      a defect of artfs
 
-The core knows no errno, HTTP status or exit code: `mount/errno_map.py`, `cli/exit_codes.py` (and later the server) translate,
-and a test asks each of them for an answer to every class of this tree. An error that a caller would expect as a builtin is one
-too. Every message is one sentence that says what was wrong, with which name or path, and what to do.
+The core knows no errno and no exit code: `mount/errno_map.py` and `cli/exit_codes.py` translate, and a test asks both for an
+answer to every class of this tree. An error that a caller would expect as a builtin is one too. Every message is one sentence that
+says what was wrong, with which name or path, and what to do.
 """
 
 from __future__ import annotations

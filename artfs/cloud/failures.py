@@ -61,20 +61,24 @@ def denied(uri: str, code: str, *, anonymous: bool, where: str, verb: str = "rea
 
 
 def unavailable(uri: str, reason: str, verb: str = "read") -> TransientError:
+    """It may be had later, or from elsewhere; `reason` says what happened."""
     return TransientError(f"{uri} cannot be {verb}: {reason}; check the address and the network, and try again")
 
 
 def unreachable(uri: str, endpoint: str, reason: str, verb: str = "read") -> TransientError:
+    """There was no connection to the endpoint."""
     return unavailable(uri, f"{endpoint} cannot be reached ({reason})", verb)
 
 
 def elsewhere(uri: str, region: str, verb: str) -> ConfigNotValid:
+    """The bucket is in another region, and nobody could go on there."""
     return ConfigNotValid(
         f"{uri} cannot be {verb}: the bucket is not in the region that was asked but in {region}; set AWS_DEFAULT_REGION"
     )
 
 
 def full(uri: str, code: str) -> StoreFull:
+    """Nothing more can be stored."""
     return StoreFull(
         f"{uri} cannot be stored: the object store has no room left ({code}); free some (`artfs gc` removes what no version needs) "
         "and try again"
@@ -82,14 +86,17 @@ def full(uri: str, code: str) -> StoreFull:
 
 
 def no_object(uri: str) -> NotFound:
+    """There is no such object, or version of it."""
     return NotFound(f"there is no {uri}: check the address")
 
 
 def no_bucket(scheme: str, bucket: str) -> NotFound:
+    """There is no such bucket."""
     return NotFound(f"there is no bucket {scheme}://{bucket}: check its name and the endpoint")
 
 
 def not_installed(scheme: str, packages: str, extra: str) -> NotInstalled:
+    """The vendor's packages are missing; `extra` is the one of artfs that brings them."""
     return NotInstalled(f"{scheme}:// needs the packages {packages}: pip install 'artfs[{extra}]'")
 
 

@@ -37,6 +37,7 @@ class Budget:
         self.spent_s = 0.0
 
     def left_s(self, received: int = 0) -> float:
+        """Seconds that are left when so many bytes were received, which buy time; none or less when it is over."""
         return self._seconds + received / self.SLOWEST - self.spent_s
 
     def __enter__(self) -> Budget:

@@ -19,6 +19,7 @@ _LIST_BITS_MASK = (1 << 10) - 1
 
 
 def ends_list(ref: ChunkRef) -> bool:
+    """True if a chunk list ends after this chunk."""
     return not int.from_bytes(ref.digest[-2:], "big") & _LIST_BITS_MASK
 
 
@@ -34,6 +35,7 @@ class ContentBuilder:
         self._packs: set[PackId] = set()
 
     def add(self, refs: Iterable[ChunkRef]) -> None:
+        """The next chunks of the file."""
         for ref in refs:
             if self._is_long:
                 self._add_to_list(ref)
@@ -46,6 +48,7 @@ class ContentBuilder:
                     self._add_to_list(earlier)
 
     def finish(self) -> Content:
+        """What the entry says about its bytes."""
         if not self._is_long:
             return Content(tuple(self._refs))
         if self._refs:

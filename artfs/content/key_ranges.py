@@ -21,6 +21,7 @@ _LOWEST = "\0"
 
 
 def sort_key(path: str) -> SortKey:
+    """What manifests are sorted by: (directory, name)."""
     directory, _, name = path.rpartition("/")
     return directory, name
 

@@ -1,7 +1,7 @@
 """Manifests as they are read: path → entry of one version, page by page.
 
-A manifest holds the references to its pages (about 300 bytes for 256 entries) and fetches a page when a path in it is asked for, so
-a version of a million files opens at once. What changes a manifest is in `manifest_writer`.
+A manifest holds the references to its pages (120 bytes as stored, for 512 entries) and fetches a page when a path in it is asked
+for, so a version of a million files opens at once. What changes a manifest is in `manifest_writer`.
 
 A repack may move a manifest while somebody has it open: the same entries, other places. A `Manifest` whose pages are gone asks once
 where its root lies now. As pages are cut by their paths alone, page i of the old root is page i of the new one.

@@ -16,7 +16,7 @@ from artfs.model.entry import MAX_CHUNK_SIZE, ChunkRef, Content, Entry, PackId
 from artfs.model.manifest_root import PageRef, describe_page, encode_root, needed_packs, version_digest
 from artfs.model.page import encode_page, ends_page
 
-#: A page over this size has its longest chunk lists moved out of it. A page of 256 files of one chunk is 28 KiB.
+#: A page over this size has its longest chunk lists moved out of it. A page of 512 files of one chunk is 35 KiB.
 LARGEST_PAGE = 256 * 1024
 #: Lists of fewer chunks stay: the reference that would take their place is no smaller.
 _FEWEST_MOVED = 4
@@ -49,6 +49,7 @@ class PageWriter:
         return not self._open
 
     def add(self, entry: Entry) -> None:
+        """The next entry; it comes after all that were added or taken over before."""
         self._open.append(entry)
         if ends_page(entry.path):
             self._end_page()
@@ -58,6 +59,7 @@ class PageWriter:
         self._pages.append(page)
 
     def finish(self) -> WrittenManifest:
+        """Store what is left and the root. Raises UserError for a version that is too large."""
         if self._open:
             self._end_page()
         root_data = encode_root(self._pages)

@@ -31,6 +31,7 @@ def stat_source(place: str) -> Stamp:
 
 
 def unreadable(place: str, error: Exception) -> SourceNotReadable:
+    """The error for a file that cannot be read."""
     if isinstance(error, FileNotFoundError):
         return SourceNotReadable(f"{place} does not exist, or was removed while it was added")
     if isinstance(error, PermissionError):
@@ -81,6 +82,7 @@ class Source:
 
 
 def changed(place: str) -> SourceNotReadable:
+    """The error for a file that somebody writes to."""
     return SourceNotReadable(f"{place} changed while it was read: add it again when nothing writes to it")
 
 

@@ -19,8 +19,10 @@ class Stamp(NamedTuple):
 
     @property
     def executable(self) -> bool:
+        """True if its owner may execute it."""
         return bool(self.mode & stat.S_IXUSR)
 
 
 def stamp_of(found: os.stat_result) -> Stamp:
+    """The stamp that stat(2) shows."""
     return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode)

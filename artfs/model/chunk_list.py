@@ -75,6 +75,7 @@ def encode_chunk_list(refs: Sequence[ChunkRef]) -> bytes:
 
 
 def decode_chunk_list(data: bytes) -> tuple[ChunkRef, ...]:
+    """The references in a list with its own table. Raises IntegrityError on what `encode_chunk_list` cannot have written."""
     if len(data) < _COUNT.size:
         raise IntegrityError("a chunk list is cut off before its table of packs")
     (count,) = _COUNT.unpack_from(data)
@@ -90,6 +91,7 @@ def encode_chunk_ref(ref: ChunkRef) -> bytes:
 
 
 def decode_chunk_ref(data: bytes) -> ChunkRef:
+    """What `encode_chunk_ref` has written. Raises IntegrityError on anything else."""
     refs = decode_chunk_list(data)
     if len(refs) != 1:
         raise IntegrityError(f"expected one chunk reference, found {len(refs)}")
@@ -97,6 +99,7 @@ def decode_chunk_ref(data: bytes) -> ChunkRef:
 
 
 def decode_packs(table: bytes) -> list[PackId]:
+    """The ids in a table of packs, 16 bytes each. Raises IntegrityError when it is cut off."""
     if len(table) % PACK_ID_SIZE:
         raise IntegrityError("a table of packs is cut off")
     return [PackId(table[i : i + PACK_ID_SIZE]) for i in range(0, len(table), PACK_ID_SIZE)]

@@ -19,7 +19,7 @@ from artfs.model.names import ArtifactName
 class Wishes:
     """What a writer asks of the version that is to be; description None says nothing.
 
-    `overwrite` asks that what was contributed before at the same paths makes place, in stead of being in conflict.
+    `overwrite` asks that what was contributed before at the same paths makes place, instead of being in conflict.
     """
 
     aliases: tuple[str, ...] = ()

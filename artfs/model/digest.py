@@ -40,6 +40,7 @@ def digest_of(data: Buffer) -> Digest:
 
 
 def format_digest(digest: Digest) -> str:
+    """64 hexadecimal digits."""
     return digest.hex()
 
 

@@ -28,10 +28,12 @@ MAX_OFFSET = (1 << 32) - 1
 
 
 def make_pack_id(lease: LeaseId, sequence: int) -> PackId:
+    """The id of the pack number `sequence` (below 2³²) of the commit that holds the lease."""
     return PackId(lease + sequence.to_bytes(PACK_ID_SIZE - LEASE_ID_SIZE, "big"))
 
 
 def lease_of_pack(pack: PackId) -> LeaseId:
+    """The lease of the commit that wrote the pack."""
     return LeaseId(pack[:LEASE_ID_SIZE])
 
 
@@ -41,6 +43,7 @@ def pack_key(pack: PackId) -> str:
 
 
 def lease_prefix(lease: LeaseId) -> str:
+    """How the keys of all packs of one commit begin."""
     return f"packs/{lease.hex()}/"
 
 
@@ -72,6 +75,7 @@ class Content:
         return bool(self.spans)
 
     def needed_packs(self) -> set[PackId]:
+        """The packs that reading the file needs: those of its chunks, and of the lists that name them."""
         return {ref.pack for ref in self.refs}.union(self.packs)
 
 
@@ -150,6 +154,7 @@ class Entry:
         return self.kind == other.kind and self.executable == other.executable and self.digest == other.digest
 
     def at(self, path: str) -> Entry:
+        """The same entry at another path."""
         return replace(self, path=path)
 
 

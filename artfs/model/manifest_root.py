@@ -77,6 +77,7 @@ def needed_packs(pages: Iterable[PageRef], root: ChunkRef) -> frozenset[PackId]:
 
 
 def encode_root(pages: Sequence[PageRef]) -> bytes:
+    """The root of a manifest that has these pages, which are in order."""
     packs = sorted({page.chunk.pack for page in pages}.union(*(page.packs for page in pages)))
     indices = {pack: index for index, pack in enumerate(packs)}
     rows = [

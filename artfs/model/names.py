@@ -33,10 +33,12 @@ def check_artifact_name(name: str) -> str:
 
 
 def check_entity(name: str) -> str:
+    """`name` if an entity may be called so, else NameNotValid that suggests a valid spelling."""
     return _check_identifier(name, "entity")
 
 
 def check_project(name: str) -> str:
+    """`name` if a project may be called so, else NameNotValid that suggests a valid spelling."""
     return _check_identifier(name, "project")
 
 
@@ -205,6 +207,7 @@ class VersionName:
 
     @property
     def number(self) -> int | None:
+        """The number of a version label; None for an alias."""
         return parse_version_label(self.selector)
 
 

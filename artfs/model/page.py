@@ -60,6 +60,7 @@ def cut_into_pages(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 
 def canonical_digest(page: Iterable[Entry]) -> Digest:
+    """What the version digest sees of a page (see the top of this module)."""
     stream = bytearray()
     for entry in page:
         path = entry.path.encode()
@@ -80,6 +81,7 @@ def packs_of_page(page: Iterable[Entry]) -> list[PackId]:
 
 
 def encode_page(page: Sequence[Entry]) -> bytes:
+    """The bytes of a page, whose entries are in manifest order."""
     packs = packs_of_page(page)
     indices = {pack: index for index, pack in enumerate(packs)}
     groups = [

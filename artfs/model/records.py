@@ -25,6 +25,8 @@ class CollectionRecord:
 
 
 class VersionState(StrEnum):
+    """Whether a version can still be had."""
+
     COMMITTED = "committed"
     #: The row stays as long as lineage mentions it, and so that the number is never given again (I2).
     DELETED = "deleted"
@@ -65,6 +67,8 @@ class VersionRecord:
 
 
 class RunState(StrEnum):
+    """How far a run has come, and how it ended."""
+
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"

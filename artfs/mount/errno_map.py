@@ -1,6 +1,6 @@
 """Which errno a tool sees for an error of artfs. The sentence behind it is in `/.artfs/errors` and in the log.
 
-One of three tables of this kind (HTTP status and exit codes are the others); a test asks for every class of the tree.
+`cli/exit_codes.py` is the other table of this kind; a test asks both for every class of the tree.
 """
 
 from __future__ import annotations

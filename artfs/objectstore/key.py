@@ -11,6 +11,7 @@ _KEY = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,199}(?:/[a-z0-9_-][a-z0-9._-]{0,199}
 
 
 def is_key(text: str) -> bool:
+    """True if an object may lie under `text`."""
     return len(text) <= MAX_KEY_SIZE and _KEY.fullmatch(text) is not None
 
 

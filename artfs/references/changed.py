@@ -23,6 +23,7 @@ def is_recorded(reference: Reference) -> bool:
 
 
 def is_weak(etag: str) -> bool:
+    """True for an ETag that says nothing about single bytes: servers give it to content that means the same."""
     return etag.startswith("W/")
 
 

@@ -1,7 +1,7 @@
 """What artfs needs of the place where references point: a `Home` for each kind of URI.
 
-A home keeps nothing of content in memory or on disk and decides nothing about paths in artifacts: naming is `expand`'s, caching is
-content's. Retrying is the business of the clients below (`cloud`); a home only translates what comes of it.
+A home keeps nothing of content in memory or on disk and decides nothing about paths in artifacts: that is done by `naming`, and
+caching by the layer above. Retrying is the business of the clients below (`cloud`); a home only translates what comes of it.
 """
 
 from __future__ import annotations

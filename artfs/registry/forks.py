@@ -46,17 +46,20 @@ class ForkGate:
                 changed.notify_all()
 
     def before_fork(self) -> None:
+        """Let no transaction begin, wait a while until those under way have ended, and close what is idle."""
         with self._changed:
             self._forking = True
             self._changed.wait_for(lambda: not self._inside, timeout=_LONGEST_WAIT_S)
         self._close()
 
     def after_fork_in_parent(self) -> None:
+        """Let transactions through again."""
         with self._changed:
             self._forking = False
             self._changed.notify_all()
 
     def after_fork_in_child(self) -> None:
+        """Begin anew: nothing of what the parent had open is used here."""
         # The threads that could hold the old lock are not here.
         self._open_again()
         self._abandon()

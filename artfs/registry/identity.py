@@ -28,6 +28,7 @@ class Identity:
         self.address = address
 
     def get(self) -> IdentityRecord:
+        """Both ids as they are now. Raises IntegrityError when the registry has lost them."""
         return self._database.read_once(_get)
 
     def bind(self, store_id: str) -> IdentityRecord:

@@ -44,6 +44,7 @@ def add_chunks(connection: Connection, entity_id: int, pack_row: int, refs: Sequ
 
 
 def drop_chunks(connection: Connection, pack_rows: Sequence[int]) -> None:
+    """Take the chunks of these packs out of the index: no commit finds them any more."""
     for start in range(0, len(pack_rows), BATCH):
         connection.execute(delete(chunks).where(chunks.c.pack_id.in_(pack_rows[start : start + BATCH])))
 

@@ -86,6 +86,8 @@ class Runs:
         return self._database.write(work)
 
     def get(self, run_id: str) -> RunRecord:
+        """The run with this id. Raises NotFound."""
+
         def work(connection: Connection) -> RunRecord:
             found = select_runs(connection, runs.c.run == run_id)
             if not found:

@@ -25,14 +25,17 @@ class CollectionRow:
 
 
 def is_project(entity: str, project: str) -> ColumnElement[bool]:
+    """The criterion for rows of that project, where entities and projects are joined."""
     return (entities.c.name == entity) & (projects.c.name == project)
 
 
 def is_artifact(artifact: ArtifactName) -> ColumnElement[bool]:
+    """The criterion for rows of that artifact, where entities, projects and collections are joined."""
     return is_project(artifact.entity, artifact.project) & (collections.c.name == artifact.name)
 
 
 def ensure_entity(connection: Connection, entity: str) -> int:
+    """The id of the entity, made when it is first named."""
     query = select(entities.c.id).where(entities.c.name == entity)
     found: int | None = connection.execute(query).scalar()
     if found is None:
@@ -42,6 +45,7 @@ def ensure_entity(connection: Connection, entity: str) -> int:
 
 
 def ensure_project(connection: Connection, entity: str, project: str) -> int:
+    """The id of the project, made with its entity when it is first named."""
     query = select(projects.c.id).join(entities).where(is_project(entity, project))
     found: int | None = connection.execute(query).scalar()
     if found is None:
@@ -52,6 +56,7 @@ def ensure_project(connection: Connection, entity: str, project: str) -> int:
 
 
 def find_collection_id(connection: Connection, artifact: ArtifactName) -> int | None:
+    """The id of the collection; None when there is no such artifact."""
     query = _joined(select(collections.c.id)).where(is_artifact(artifact))
     found: int | None = connection.execute(query).scalar()
     return found

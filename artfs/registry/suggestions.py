@@ -59,6 +59,7 @@ def missing_version(connection: Connection, artifact: ArtifactName, collection_i
 
 
 def missing_run(connection: Connection, run_id: str) -> str:
+    """A sentence for a run that is not there."""
     names = list(connection.execute(select(runs.c.run).order_by(runs.c.id.desc()).limit(1000)).scalars())
     close = difflib.get_close_matches(run_id, names, n=1)
     return f"there is no run {run_id!r}" + (f": did you mean {close[0]!r}?" if close else ": `artfs runs` lists those there are")
