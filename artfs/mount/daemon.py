@@ -35,6 +35,7 @@ from artfs.mount.malloc import keep_freed_memory
 from artfs.mount.mount_info import MountInfo, remove_note, start_of_process, write_note
 from artfs.mount.operations import ArtfsOperations
 from artfs.mount.processors import OneProcessor
+from artfs.mount.request_turns import serve_requests
 from artfs.mount.threads import DEFAULT_DEADLINE_S, MOST_BACKGROUND, MOST_TASKS, Threads
 from artfs.mount.warming import Warming
 from artfs.repository.open import open_repository
@@ -191,7 +192,7 @@ async def _main(
             nursery.start_soon(_end_reads_with, connection, operations.threads)
         nursery.start_soon(_say_ready, request.mountpoint, operations, on_ready)
         operations.notifier.start()
-        await pyfuse3.main(min_tasks=4, max_tasks=MOST_TASKS)
+        await serve_requests(min_tasks=4, max_tasks=MOST_TASKS)
         nursery.cancel_scope.cancel()
 
 
