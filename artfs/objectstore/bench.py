@@ -2,7 +2,7 @@
 
 Measured through `ObjectStore`, so that it is what artfs gets, checksums and retries included; only a store in a bucket is asked for
 more. Everything is written below one prefix with a random name and deleted at the end, whatever the end is: a failure, Ctrl-C, or
-the last figure.
+the last figure. Only where the store went away nobody waits for it a second time: then the error says what may be left.
 
 One caller; requests are made by threads that have all ended when a call returns.
 """
@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from artfs.errors import AccessDenied
+from artfs.errors import AccessDenied, StoreUnavailable
 from artfs.objectstore.bucket import BucketStore
 from artfs.objectstore.protocol import ObjectStore
 
@@ -81,19 +81,28 @@ class BenchFigures:
 
 
 def bench_store(store: ObjectStore, size: BenchSize, on_step: Callable[[str], object] | None = None) -> BenchFigures:
-    """Measure `store`; `on_step` is told what comes next. Raises what the store raises, and leaves nothing behind."""
+    """Measure `store`; `on_step` is told what comes next. Raises what the store raises, and leaves nothing behind.
+
+    StoreUnavailable says which step that was, and what may be left.
+    """
     bench = _Bench(store, size, on_step or (lambda _: None))
     try:
-        return bench.run()
-    finally:
+        figures = bench.run()
+    except StoreUnavailable as error:
+        raise bench.explained(error) from error
+    except BaseException:
         bench.clean_up()
+        raise
+    bench.clean_up()
+    return figures
 
 
 class _Bench:
     def __init__(self, store: ObjectStore, size: BenchSize, on_step: Callable[[str], object]) -> None:
         self._store = store
         self._size = size
-        self._on_step = on_step
+        self._tell = on_step
+        self._step = ""
         self._prefix = f"bench/{secrets.token_hex(8)}/"
         self._stop = threading.Event()
         #: All that may be there: who may put and delete need not be allowed to list.
@@ -126,13 +135,21 @@ class _Bench:
 
     def clean_up(self) -> None:
         """Delete all that was put. What cannot be deleted is left, with an error that names it."""
-        self._stop.set()
+        self._stop.clear()  # all threads that it was meant for have ended
         self._on_step("clean up")
-        keys = sorted(self._keys)
-        # One alone first: for a store that went away one waits as long as for a write, and not again for each object.
-        for some in (keys[:1], keys[1:]):
-            with ThreadPoolExecutor(_CLEANING_THREADS, thread_name_prefix="artfs-bench") as threads:
-                list(threads.map(self._store.delete, some))
+        try:
+            self._in_threads(_CLEANING_THREADS, [partial(self._store.delete, key) for key in sorted(self._keys)])
+        except StoreUnavailable as error:
+            raise self.explained(error) from error
+
+    def explained(self, error: StoreUnavailable) -> StoreUnavailable:
+        """The error with what was being done, and where what was put is left."""
+        left = f"; what was put is left below {self._prefix} of the address" if self._keys else ""
+        return StoreUnavailable(f"at the step '{self._step}': {error}{left}")
+
+    def _on_step(self, step: str) -> None:
+        self._step = step
+        self._tell(step)
 
     def _meet(self) -> None:
         """Fail soon where nobody answers: what is only asked for is waited for much shorter than a write."""
@@ -213,8 +230,18 @@ class _Bench:
 
     def _in_threads(self, count: int, calls: Sequence[Callable[[], object]]) -> None:
         """Make all calls, `count` at once. After an error or Ctrl-C none is begun, and those under way are waited for."""
+
+        def make(call: Callable[[], object]) -> None:
+            if self._stop.is_set():  # else the thread whose call failed would wait for the next one as long
+                return
+            try:
+                call()
+            except BaseException:
+                self._stop.set()
+                raise
+
         with ThreadPoolExecutor(count, thread_name_prefix="artfs-bench") as threads:
-            futures = [threads.submit(call) for call in calls]
+            futures = [threads.submit(make, call) for call in calls]
             try:
                 for future in futures:
                     future.result()

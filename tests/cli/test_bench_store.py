@@ -10,13 +10,20 @@ from typing import Any
 
 import pytest
 
+from artfs.cloud.retry import RetryPolicy
+from artfs.cloud.s3 import S3Client
 from artfs.errors import AccessDenied, StoreUnavailable
 from artfs.objectstore.bench import BenchSize, bench_store
+from artfs.objectstore.bucket import BucketStore
 from artfs.objectstore.local import LocalStore
 from artfs.objectstore.memory import MemoryStore
 from artfs.objectstore.metered import MeteredStore
 from tests.cli.conftest import PROGRAM, Artfs
 from tests.cli.test_help import DOCUMENT
+from tests.fault.remote_fixtures import object_server as object_server  # noqa: PLC0414  fixtures
+from tests.fault.remote_fixtures import remote_environ as remote_environ  # noqa: PLC0414
+from tests.fault.remote_fixtures import set_environ as set_environ  # noqa: PLC0414
+from tests.servers.seaweedfs import SeaweedFs
 
 TINY = BenchSize(8, 8, (1, 4), (1, 2), (1, 2), 1, 0.0)
 
@@ -98,16 +105,41 @@ class _GoingAway:
 
 def test_a_store_that_nobody_reaches_is_waited_for_once() -> None:
     store = _GoingAway(0)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match=r"^at the step 'connect': it cannot be reached$"):
         bench_store(store, TINY)
     assert store.failed == ["has"]
 
 
-def test_a_store_that_goes_away_is_not_waited_for_with_each_object() -> None:
-    store = _GoingAway(20)
-    with pytest.raises(StoreUnavailable):
-        bench_store(store, TINY)
-    assert store.failed.count("delete") == 1
+@pytest.mark.parametrize("answered", range(1, 70, 6))
+def test_a_store_that_goes_away_is_waited_for_by_one_step_alone_which_is_told(answered: int) -> None:
+    store = _GoingAway(answered)
+    steps: list[str] = []
+    with pytest.raises(
+        StoreUnavailable, match=r"^at the step '.+': it cannot be reached; what was put is left below bench/"
+    ) as told:
+        bench_store(store, TINY, steps.append)
+    assert f"'{steps[-1]}'" in str(told.value)
+    assert len(set(store.failed)) == 1
+    assert len(store.failed) <= 16, "each thread that was waiting, once"
+
+
+def test_a_bucket_whose_server_dies_in_the_middle_is_given_up_after_one_deadline(
+    object_server: SeaweedFs, remote_environ: dict[str, str]
+) -> None:
+    soon = RetryPolicy(attempts=40, last_start_s=0.5)
+    store = BucketStore(S3Client(soon, soon), remote_environ["ARTFS_OBJECTS"].split("/")[2])
+    steps: list[str] = []
+
+    def die(step: str) -> None:
+        steps.append(step)
+        if step == "get small objects, 4 at once":
+            object_server.kill()
+
+    with pytest.raises(
+        StoreUnavailable, match=r"^at the step 'get small objects, 4 at once': .*; what was put is left below bench/"
+    ):
+        bench_store(store, TINY, die)
+    assert steps[-1] == "get small objects, 4 at once"
 
 
 def test_after_ctrl_c_nothing_is_left(environ: dict[str, str], tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def command(
     write of a key is refused. Of a bucket also: whether bytes that were damaged on their way are refused, and whether it keeps old
     versions. Works below bench/ of the address, in objects of its own, which it deletes at the end.
     """
-    store = open_objects(url)
+    store = open_objects(url, is_patient=False)
     with _steps() as on_step:
         figures = bench_store(store, QUICK if quick else BenchSize(), on_step)
     if as_json:
