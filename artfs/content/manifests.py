@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from artfs.content.key_ranges import KeyRange, children, grandchildren, just, sort_key
 from artfs.content.pages import DEFAULT_CAPACITY, ChunkReader, Page, PageCache
-from artfs.errors import EntryNotFound, IntegrityError, InternalError, PackMissing
+from artfs.errors import EntryNotFound, IntegrityError, PackMissing
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, Entry, Kind
 from artfs.model.manifest_root import PageRef, version_digest
@@ -32,14 +32,12 @@ _OPEN_MANIFESTS = 16
 
 
 class Manifest:
-    """The entries of one version, sorted by (directory, name). `root` is None only for the manifest of no version.
+    """The entries of one version, sorted by (directory, name).
 
-    `find_root` says where the root lies should the pages be gone.
+    `root` is where its root lies; `find_root` says where that is should the pages be gone.
     """
 
-    def __init__(
-        self, pages: Sequence[PageRef], root: ChunkRef | None, cache: PageCache, find_root: FindRoot | None = None
-    ) -> None:
+    def __init__(self, pages: Sequence[PageRef], root: ChunkRef, cache: PageCache, find_root: FindRoot | None = None) -> None:
         self.pages = tuple(pages)
         self.root = root
         self.size = sum(page.size for page in self.pages)
@@ -196,15 +194,6 @@ class ManifestStore:
             if now is None or now == root:
                 raise
         return Manifest(self._pages.read_root(now), now, self._pages, find_root)
-
-
-class _NoChunks:
-    def read(self, refs: Sequence[ChunkRef]) -> list[bytes]:
-        raise InternalError(f"the empty manifest was asked for {len(refs)} pages")
-
-
-#: The manifest of nothing: what a first version is an edit of.
-EMPTY_MANIFEST = Manifest((), None, PageCache(_NoChunks()))
 
 
 def iter_ranges(manifest: Manifest, path: str) -> Iterator[KeyRange]:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from artfs.content.key_ranges import sort_key
 from artfs.content.stamp import Stamp, stamp_of
 from artfs.errors import NameNotValid, SourceNotReadable
+from artfs.model.entry import parent_paths
 from artfs.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES, normalise_path
 
 
@@ -51,13 +52,6 @@ class Walk:
 _Chain = tuple[tuple[int, int], "_Chain | None"]
 
 
-def walk_files(root: Path) -> Iterator[tuple[str, Path]]:
-    """The files below `root` in manifest order: path relative to `root`, and where the file is."""
-    for _, files in _iter_directories(root):
-        for file in files:
-            yield file.path, Path(file.place)
-
-
 def walk_directory(root: Path) -> Walk:
     """All files below `root`, and the empty directories."""
     walk = Walk()
@@ -68,15 +62,9 @@ def walk_directory(root: Path) -> Walk:
     # A directory that holds directories only was taken for an empty one: it has one of the others below it.
     occupied = {path.rpartition("/")[0] for path in walk.empty_directories}
     occupied.update(file.path.rpartition("/")[0] for file in walk.found)
-    above = {parent for path in occupied for parent in _with_parents(path)}
-    walk.empty_directories = sorted((path for path in walk.empty_directories if path not in above), key=sort_key)
+    occupied.update(*map(parent_paths, list(occupied)))
+    walk.empty_directories = sorted((path for path in walk.empty_directories if path not in occupied), key=sort_key)
     return walk
-
-
-def _with_parents(path: str) -> Iterator[str]:
-    while path:
-        yield path
-        path = path.rpartition("/")[0]
 
 
 def _iter_directories(root: Path) -> Iterator[tuple[str, list[FoundFile]]]:

@@ -10,8 +10,6 @@ from typing import NewType
 from blake3 import blake3
 from typing_extensions import Buffer
 
-from artfs.errors import UserError
-
 Digest = NewType("Digest", bytes)
 
 DIGEST_SIZE = 32
@@ -42,13 +40,3 @@ def digest_of(data: Buffer) -> Digest:
 def format_digest(digest: Digest) -> str:
     """64 hexadecimal digits."""
     return digest.hex()
-
-
-def parse_digest(text: str) -> Digest:
-    try:
-        raw = bytes.fromhex(text)
-    except ValueError:
-        raw = b""
-    if len(raw) != DIGEST_SIZE:
-        raise UserError(f"{text!r} is no digest: expected {2 * DIGEST_SIZE} hexadecimal digits")
-    return Digest(raw)

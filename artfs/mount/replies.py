@@ -68,5 +68,4 @@ def asked_changes(attributes: pyfuse3.EntryAttributes, fields: pyfuse3.SetattrFi
         size=attributes.st_size if fields.update_size else None,
         atime_ns=attributes.st_atime_ns if fields.update_atime else None,
         mtime_ns=attributes.st_mtime_ns if fields.update_mtime else None,
-        owner=bool(fields.update_uid or fields.update_gid),
     )

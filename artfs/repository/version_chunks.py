@@ -15,8 +15,7 @@ from artfs.model.entry import ChunkRef, Entry
 
 def iter_manifest_chunks(manifest: Manifest) -> Iterator[ChunkRef]:
     """The root and the pages of a manifest, where they lie now."""
-    if manifest.root is not None:
-        yield manifest.root
+    yield manifest.root
     for page in manifest.pages:
         yield page.chunk
 

@@ -44,10 +44,9 @@ class Attributes(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What setattr asks for; None means: leave it. Times are nanoseconds since the epoch."""
+    """What setattr asks for; None means: leave it. Times are nanoseconds since the epoch. An owner never changes."""
 
     mode: int | None = None
     size: int | None = None
     atime_ns: int | None = None
     mtime_ns: int | None = None
-    owner: bool = False

@@ -27,7 +27,7 @@ class ReferenceCounts:
     def get(self, manifest: Manifest) -> dict[str, int] | None:
         """`{"count", "size"}`: size is in bytes, as far as it was recorded. None where counting would take long."""
         root = manifest.root
-        if root is None or len(manifest.pages) > _MOST_PAGES:
+        if len(manifest.pages) > _MOST_PAGES:
             return None
         with self._lock:
             if root in self._counts:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artfs.content.manifest_writer import write_manifest
-from artfs.content.manifests import EMPTY_MANIFEST, Manifest, ManifestStore
+from artfs.content.manifests import Manifest, ManifestStore
 from artfs.content.pages import PageCache
 from artfs.errors import EntryNotFound, IntegrityError, NotFound, PackMissing
 from artfs.model.digest import Digest, digest_of
@@ -56,13 +56,6 @@ def test_listing_what_is_no_directory_is_not_found(path: str) -> None:
     with pytest.raises(NotFound, match=path) as raised:
         manifest.list(path)
     assert isinstance(raised.value, EntryNotFound)
-
-
-def test_the_empty_manifest_has_nothing() -> None:
-    assert EMPTY_MANIFEST.list() == []
-    assert list(EMPTY_MANIFEST.iter_entries()) == []
-    assert EMPTY_MANIFEST.get("a") is None
-    assert (EMPTY_MANIFEST.size, EMPTY_MANIFEST.file_count, EMPTY_MANIFEST.root) == (0, 0, None)
 
 
 def test_opening_reads_the_root_only_and_a_lookup_one_page() -> None:
@@ -160,10 +153,10 @@ def test_a_page_that_is_not_what_the_root_says_is_damage() -> None:
     page = first.pages[0]
     swapped = PageRef(page.first, 2, 2, page.size, page.canonical, second.pages[0].chunk, page.packs)
     with pytest.raises(IntegrityError, match="other entries than its root says"):
-        Manifest([swapped], None, PageCache(box)).get("a")
+        Manifest([swapped], first.root, PageCache(box)).get("a")
     too_few = PageRef(page.first, 3, 2, page.size, page.canonical, page.chunk, page.packs)
     with pytest.raises(IntegrityError, match="other entries than its root says"):
-        list(Manifest([too_few], None, PageCache(box)).iter_entries())
+        list(Manifest([too_few], first.root, PageCache(box)).iter_entries())
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc0", b"\x93\x02\xc4\x00\x90", b"\xdf\xff\xff\xff\xff", bytes(100)])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 
-from artfs.errors import UserError
-from artfs.model.digest import Digester, digest_of, format_digest, parse_digest
+from artfs.model.digest import Digester, digest_of, format_digest
 from artfs.model.entry import (
     Entry,
     Kind,
@@ -30,7 +28,6 @@ ABC = "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
 
 def test_a_digest_is_what_b3sum_prints() -> None:
     assert format_digest(digest_of(b"abc")) == ABC
-    assert parse_digest(ABC) == digest_of(b"abc")
 
 
 def test_a_digest_of_pieces_is_that_of_the_whole() -> None:
@@ -38,12 +35,6 @@ def test_a_digest_of_pieces_is_that_of_the_whole() -> None:
     digester.update(b"a")
     digester.update(memoryview(b"bc"))
     assert digester.digest() == digest_of(b"abc")
-
-
-@pytest.mark.parametrize("text", ["", "ab", ABC + "00", "zz" * 32, ABC[:-1]])
-def test_what_is_no_digest_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="is no digest"):
-        parse_digest(text)
 
 
 def test_packs_of_one_commit_share_a_prefix_of_their_keys() -> None:

@@ -74,7 +74,7 @@ def test_a_reference_that_was_written_to_is_the_same_inode_and_asks_nobody_any_m
 
 
 def test_times_and_permissions_of_a_reference_stay_and_cost_nothing(root: StagedNode, base: MemoryTree) -> None:
-    changed = child(root, "model").change(Changes(mode=0o600, mtime_ns=5, atime_ns=5, owner=True), None)
+    changed = child(root, "model").change(Changes(mode=0o600, mtime_ns=5, atime_ns=5), None)
     assert (changed.mode & 0o7777, changed.mtime_ns) == (0o644, BASE_MTIME_NS)
     assert base.calls["read"] == 0
     assert child(root, "model").change(Changes(mode=0o755), None).mode & 0o7777 == 0o755
