@@ -7,14 +7,15 @@ commits, heartbeats and gc each see the others' whole deed or nothing of it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from artfs.errors import AlreadyExists, Conflict, LeaseLost
 from artfs.model.chunk_list import encode_chunk_ref
 from artfs.model.entry import LeaseId, PackId
 from artfs.model.names import LATEST, ArtifactName, check_alias, format_version_label
-from artfs.model.records import CommitOutcome, Direction, VersionDraft, VersionRecord, VersionState
+from artfs.model.records import CommitOutcome, Direction, VersionDraft, VersionImport, VersionRecord, VersionState
 from artfs.registry.dialects import clock
 from artfs.registry.lease_rows import end_lease, lock_active_lease
 from artfs.registry.lineage_rows import add_edge
@@ -33,7 +34,7 @@ def commit_draft(connection: Connection, draft: VersionDraft, producers: Iterabl
     existing = find_live(connection, collection.id, versions.c.digest == draft.digest)
     _check_number(draft, collection, existing)
     if existing is None:
-        version_id = _insert_version(connection, draft, collection)
+        version_id = _insert_next(connection, draft, collection)
     else:
         # The lease need not be alive: nothing that it wrote is needed.
         version_id = existing.id
@@ -57,30 +58,51 @@ def _check_number(draft: VersionDraft, collection: CollectionRow, existing: Vers
     raise AlreadyExists(f"the next version of {draft.artifact} is {following}, not {wanted}")
 
 
-def _insert_version(connection: Connection, draft: VersionDraft, collection: CollectionRow) -> int:
-    lock_active_lease(connection, draft.lease, for_what=f"the commit of {draft.artifact}")
-    pack_rows = claim_packs(connection, draft.artifact, draft.lease, draft.needed_packs)
-    statement = (
-        insert(versions)
-        .values(
-            collection_id=collection.id,
-            number=collection.next_number,
-            digest=draft.digest,
-            manifest=encode_chunk_ref(draft.manifest),
-            size=draft.size,
-            file_count=draft.file_count,
-            description=draft.description,
-            metadata=draft.metadata,
-            state=VersionState.COMMITTED.value,
-            created_at=clock(connection),
-        )
-        .returning(versions.c.id)
-    )
-    version_id: int = connection.execute(statement).scalar_one()
-    if pack_rows:
-        connection.execute(insert(version_packs), [{"version_id": version_id, "pack_id": pack_id} for pack_id in pack_rows])
-    connection.execute(update(collections).where(collections.c.id == collection.id).values(next_number=collection.next_number + 1))
+def _insert_next(connection: Connection, draft: VersionDraft, collection: CollectionRow) -> int:
+    number, time = collection.next_number, clock(connection)
+    for_what = f"the commit of {draft.artifact}"
+    version_id = insert_version(connection, draft, collection.id, number=number, created_at=time, for_what=for_what)
+    connection.execute(update(collections).where(collections.c.id == collection.id).values(next_number=number + 1))
     return version_id
+
+
+def insert_version(
+    connection: Connection,
+    draft: VersionDraft | VersionImport,
+    collection_id: int,
+    *,
+    number: int,
+    created_at: datetime | ColumnElement[datetime],
+    for_what: str,
+) -> int:
+    """Make a version with this number and time; its id. The collection must be locked.
+
+    Raises LeaseLost, which says `for_what` the lease was, and Conflict when packs that are needed may be gone (I4).
+    """
+    lock_active_lease(connection, draft.lease, for_what=for_what)
+    pack_rows = claim_packs(connection, draft.artifact, draft.lease, draft.needed_packs)
+    values = {
+        "collection_id": collection_id,
+        "number": number,
+        "digest": draft.digest,
+        "manifest": encode_chunk_ref(draft.manifest),
+        "size": draft.size,
+        "file_count": draft.file_count,
+        "description": draft.description,
+        "metadata": draft.metadata,
+        "state": VersionState.COMMITTED.value,
+        "created_at": created_at,
+    }
+    version_id: int = connection.execute(insert(versions).values(values).returning(versions.c.id)).scalar_one()
+    add_needs(connection, version_id, pack_rows)
+    return version_id
+
+
+def add_needs(connection: Connection, version_id: int, pack_rows: Iterable[int]) -> None:
+    """From now on the version needs these packs, which `claim_packs` has given."""
+    rows = [{"version_id": version_id, "pack_id": pack_row} for pack_row in pack_rows]
+    if rows:
+        connection.execute(insert(version_packs), rows)
 
 
 def claim_packs(connection: Connection, artifact: ArtifactName, lease: LeaseId, needed: Iterable[PackId]) -> list[int]:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, select, true, update
 
 from artfs.errors import Conflict
-from artfs.model.chunk_list import encode_chunk_ref
 from artfs.model.entry import LeaseId
 from artfs.model.names import ArtifactName, check_alias, format_version_label
 from artfs.model.records import (
@@ -26,12 +25,12 @@ from artfs.model.records import (
     VersionImport,
     VersionState,
 )
-from artfs.registry.commit import claim_packs
+from artfs.registry.commit import insert_version
 from artfs.registry.database import Database
 from artfs.registry.dialects import insert_missing
 from artfs.registry.lease_rows import end_lease, lock_active_lease
 from artfs.registry.lineage_rows import require_run, select_runs
-from artfs.registry.schema import aliases, collections, entities, lineage, packs, projects, runs, version_packs, versions
+from artfs.registry.schema import aliases, collections, entities, lineage, packs, projects, runs, versions
 from artfs.registry.scopes import ensure_collection, ensure_project, find_collection_id, lock_collection
 from artfs.registry.version_rows import BATCH, IS_LIVE, find_live, place_aliases
 
@@ -155,32 +154,13 @@ def _add_version(connection: Connection, draft: VersionImport) -> bool:
         same = find_live(connection, collection.id, versions.c.digest == draft.digest)
         if same is not None:
             raise Conflict(f"the content of {label} is there already as {same.qualified_name}: copy it under another name")
-        _insert_version(connection, draft, collection.id)
+        for_what = f"the copy of {draft.artifact}"
+        insert_version(connection, draft, collection.id, number=draft.number, created_at=draft.created_at, for_what=for_what)
     following = max(collection.next_number, draft.next_number, draft.number + 1)
     if following != collection.next_number:
         connection.execute(update(collections).where(collections.c.id == collection.id).values(next_number=following))
     end_lease(connection, draft.lease)
     return found is None
-
-
-def _insert_version(connection: Connection, draft: VersionImport, collection_id: int) -> None:
-    lock_active_lease(connection, draft.lease, for_what=f"the copy of {draft.artifact}")
-    pack_rows = claim_packs(connection, draft.artifact, draft.lease, draft.needed_packs)
-    values = {
-        "collection_id": collection_id,
-        "number": draft.number,
-        "digest": draft.digest,
-        "manifest": encode_chunk_ref(draft.manifest),
-        "size": draft.size,
-        "file_count": draft.file_count,
-        "description": draft.description,
-        "metadata": draft.metadata,
-        "state": VersionState.COMMITTED.value,
-        "created_at": draft.created_at,
-    }
-    version_id: int = connection.execute(insert(versions).values(values).returning(versions.c.id)).scalar_one()
-    if pack_rows:
-        connection.execute(insert(version_packs), [{"version_id": version_id, "pack_id": pack_id} for pack_id in pack_rows])
 
 
 def _place_aliases(

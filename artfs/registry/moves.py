@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete
 
 from artfs.model.chunk_list import encode_chunk_ref
 from artfs.model.entry import ChunkRef, LeaseId, PackId
 from artfs.model.records import VersionState
-from artfs.registry.commit import claim_packs
+from artfs.registry.commit import add_needs, claim_packs
 from artfs.registry.lease_rows import lock_active_lease
 from artfs.registry.schema import version_packs
 from artfs.registry.scopes import lock_collection_of
@@ -31,6 +31,6 @@ def move_version(
     lock_active_lease(connection, lease, for_what=f"moving {record.qualified_name}")
     rows = claim_packs(connection, record.artifact, lease, needed)
     connection.execute(delete(version_packs).where(version_packs.c.version_id == version_id))
-    connection.execute(insert(version_packs), [{"version_id": version_id, "pack_id": row} for row in rows])
+    add_needs(connection, version_id, rows)
     change_version(connection, version_id, manifest=encode_chunk_ref(new))
     return True
