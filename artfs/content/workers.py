@@ -2,19 +2,20 @@
 
 The threads of an executor are waited for when the interpreter ends, however long a server does not answer. These are daemons: what
 they do is only ever a convenience for somebody who reads. They are started when there is something to do; a forked child, into
-which threads do not come along, starts its own.
+which threads do not come along, starts its own (`fork_hook`).
 
 Any thread. The lock guards the counts; the queue is itself safe for threads.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+
+from artfs.fork_hook import watch_forks
 
 T = TypeVar("T")
 _Calls = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
@@ -26,7 +27,11 @@ class Workers:
     def __init__(self, most: int, name: str) -> None:
         self._most = most
         self._name = name
-        self._process = os.getpid()
+        self.begin_anew_in_child()
+        watch_forks(self)
+
+    def begin_anew_in_child(self) -> None:
+        """Nothing is asked for, and there are no threads. What the parent has asked for is the parent's."""
         self._lock = threading.Lock()
         self._calls: _Calls = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -34,9 +39,6 @@ class Workers:
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
         """Have `call` called in one of the threads, in the order of asking."""
-        if self._process != os.getpid():
-            self._process, self._lock = os.getpid(), threading.Lock()  # it may have been held in the parent
-            self._threads, self._calls, self._open = [], SimpleQueue(), 0
         future: Future[T] = Future()
         with self._lock:
             self._calls.put((future, call))
@@ -49,8 +51,6 @@ class Workers:
 
     def close(self, *, wait: bool) -> None:
         """Cancel what has not begun and end the threads; wait for what has begun, if told to."""
-        if self._process != os.getpid():
-            return
         with self._lock:
             threads, calls = self._threads, self._calls
             self._threads, self._calls, self._open = [], SimpleQueue(), 0

@@ -17,11 +17,11 @@ import os
 import random
 import socket
 import threading
-import weakref
 from collections import deque
 from typing import Protocol
 
 from artfs.errors import LeaseLost, TransientError
+from artfs.fork_hook import watch_forks
 from artfs.model.entry import LeaseId
 from artfs.model.records import LeaseRecord
 
@@ -52,10 +52,11 @@ class LeaseKeeper:
         self._ttl_s = ttl_s
         self._interval_s = interval_s
         self._dropped: deque[LeaseId] = deque()
-        self._reset()
-        _keepers.add(self)
+        self.begin_anew_in_child()
+        watch_forks(self)
 
-    def _reset(self) -> None:
+    def begin_anew_in_child(self) -> None:
+        """Hold no lease: those of the parent are the parent's."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._held: set[LeaseId] = set()
@@ -159,14 +160,3 @@ class LeaseKeeper:
             # One lease must not take the heartbeat of the others with it.
             logger.exception("the heartbeat of the lease %s failed", lease.hex())
         return True
-
-
-_keepers: weakref.WeakSet[LeaseKeeper] = weakref.WeakSet()
-
-
-def _forget_in_child() -> None:
-    for keeper in list(_keepers):
-        keeper._reset()  # noqa: SLF001  the one other place that may: the child's copy of the lock may be held for ever
-
-
-os.register_at_fork(after_in_child=_forget_in_child)

@@ -62,6 +62,19 @@ assert begun.wait(30)
     assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
 
 
+def test_a_forked_child_does_not_wait_for_a_lock_of_its_parent() -> None:
+    workers = Workers(1, "test")
+    with workers._lock:
+        child = os.fork()
+    if not child:
+        try:
+            os._exit(workers.submit(lambda: 42).result(30))
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
+    workers.close(wait=True)
+
+
 def test_a_forked_child_has_threads_of_its_own() -> None:
     workers = Workers(1, "test")
     workers.submit(lambda: None).result(30)
