@@ -6,18 +6,16 @@ Any thread.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from artfs.errors import AccessDenied, ArtfsError
+from artfs.fork_hook import watch_forks
 
 #: Looking for credentials may take a tenth of a second and requests: who is refused rightly does not do it each time.
 _RENEWED_AGAIN_AFTER_S = 30.0
-
-
 #: What forked children have inherited.
 _sessions_of_parents: list[object] = []
 
@@ -48,18 +46,17 @@ class ProcessSession(Generic[S]):
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
         self._renewed_s: float | None = None
-        self._process = os.getpid()
+        watch_forks(self)
+
+    def begin_anew_in_child(self) -> None:
+        """Keep the session of the parent, and never use or close it."""
+        # Not let go of: its connections are the parent's, and a store of obstore that ends may wait for a lock that a thread of the
+        # parent held.
+        _sessions_of_parents.append(self._session)
+        self._session, self._lock, self._renewing = None, threading.Lock(), threading.Lock()
 
     def get(self) -> S:
         """The session of this process."""
-        if self._process != os.getpid():
-            # Not let go of: its connections are the parent's, and a store of obstore that ends may wait for a lock that a thread of
-            # the parent held.
-            _sessions_of_parents.append(self._session)
-            # The locks too, as a thread of the parent may have held them. The process last: who finds it right finds the others
-            # right.
-            self._session, self._lock, self._renewing = None, threading.Lock(), threading.Lock()
-            self._process = os.getpid()
         session = self._session
         if session is None:
             with self._lock:
@@ -101,8 +98,6 @@ class ProcessSession(Generic[S]):
 
     def close(self) -> None:
         """Close what this process has opened."""
-        if self._process != os.getpid():
-            return
         with self._lock:
             session, self._session = self._session, None
         if session is not None:
