@@ -199,7 +199,7 @@ def _latest_manifest(repository: Repository, artifact: ArtifactName) -> Manifest
     try:
         return repository.manifest(versions.resolve(VersionName(artifact, LATEST)))
     except NotFound:  # the alias was removed
-        newest = next(iter(versions.list(artifact)), None)
+        newest = versions.newest(artifact)
         return None if newest is None else repository.manifest(newest)
 
 

@@ -13,7 +13,8 @@ from artfs.content.walk import Walk, walk_directory
 from artfs.content.walk_memo import WalkMemo
 from artfs.model.entry import directory_entry
 from artfs.model.records import CommitOutcome
-from artfs.repository.commit import CommitRequest, begin_ingest, commit_again, commit_entries
+from artfs.repository.commit import CommitRequest, commit_again, commit_entries
+from artfs.repository.leased_ingest import aborted_on_error, begin_ingest
 from artfs.repository.repository import Repository
 from artfs.repository.second_try import again_if_lease_lost
 
@@ -37,11 +38,7 @@ def commit_folder(
 
 def _take_in(repository: Repository, walk: Walk, request: CommitRequest, watch: Watch) -> CommitOutcome:
     ingest = begin_ingest(repository, request.artifact.entity)
-    try:
-        with watch(len(walk.found)) as on_progress:
-            entries = ingest.add_found(walk.found, on_progress)
-    except BaseException:
-        ingest.abort()
-        raise
+    with aborted_on_error(ingest), watch(len(walk.found)) as on_progress:
+        entries = ingest.add_found(walk.found, on_progress)
     directories = (directory_entry(path) for path in walk.empty_directories)
     return commit_entries(repository, ingest, [*entries, *directories], request)

@@ -161,22 +161,15 @@ def _finish(repository: Repository, ingest: LeasedIngest, merged: _Merged, reque
     written = write_manifest(kept, ingest.put_chunk)
     # Nothing is discarded for content that is a version already: should this have to be done again, it is needed.
     ingest.finish()
+    wishes = merged.wishes
+    asked = replace(request, aliases=wishes.aliases, description=wishes.description, metadata=wishes.metadata)
     stored = repository.registry.versions.find_stored(request.artifact, written.digest)
-    existing = None if stored is None else stored[0]
-    root, needed = written.root, written.needed_packs
-    if stored is not None:
+    if stored is None:
+        draft = make_draft(asked, written, written.root, written.needed_packs, ingest.lease)
+    else:
         # Looked up together: a repack that moves the version in between would pair one place with the packs of the other.
-        root, needed = stored[0].manifest, stored[1]
-    asked = CommitRequest(
-        artifact=request.artifact,
-        type=request.type,
-        aliases=merged.wishes.aliases,
-        description=merged.wishes.description,
-        metadata=merged.wishes.metadata,
-        run_id=request.run_id,
-        expected_number=request.expected_number,
-    )
-    draft = make_draft(asked, existing or written, root, needed, ingest.lease)
+        version, needed = stored
+        draft = make_draft(asked, version, version.manifest, needed, ingest.lease)
     with ingest.given_to_registry():
         outcome = repository.registry.contributions.finish(draft, merged.contributions)
     if outcome is None:
