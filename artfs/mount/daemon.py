@@ -38,6 +38,7 @@ from artfs.mount.processors import OneProcessor
 from artfs.mount.request_turns import serve_requests
 from artfs.mount.threads import DEFAULT_DEADLINE_S, MOST_BACKGROUND, MOST_TASKS, Threads
 from artfs.mount.warming import Warming
+from artfs.repository.belonging import refuse_foreign_store
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from artfs.vfs.filesystem import open_scene
@@ -104,6 +105,7 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
     _ensure_run(repository, request)
     info = _describe(request, target)
     scene, root = open_scene(repository, target, run_id=request.run_id, read_only=request.read_only, facts=dataclasses.asdict(info))
+    refuse_foreign_store(repository)
     operations = ArtfsOperations(scene, root, Threads(request.deadline_s, OneProcessor()))
     scene.status.gauges.update(inodes=lambda: len(operations.inodes), handles=lambda: len(operations.handles))
     warming = Warming(repository, root.view.version) if request.warm and isinstance(root, PinnedVersion) else None

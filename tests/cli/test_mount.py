@@ -35,6 +35,15 @@ def test_a_mount_answers_and_goes_away(pets: Artfs, mountpoint: Path) -> None:
     assert pets("status", "--json").json["mounts"] == []
 
 
+def test_a_mount_over_the_store_of_another_registry_is_refused(pets: Artfs, tmp_path: Path) -> None:
+    (tmp_path / "mnt").mkdir()
+    refused = pets.fails("mount", tmp_path / "mnt", env={"ARTFS_REGISTRY": f"sqlite:///{tmp_path}/another.sqlite"})
+    assert refused.code == 2
+    assert "belongs to another registry" in refused.err
+    assert "set ARTFS_OBJECTS" in refused.err
+    assert not (tmp_path / "mnt").is_mount()
+
+
 def test_one_version_can_be_mounted(pets: Artfs, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     pets("mount", tmp_path / "one", "pets:old")
