@@ -34,6 +34,7 @@ from artfs.mount.host import CONNECTIONS, raise_background, raise_read_ahead, un
 from artfs.mount.malloc import keep_freed_memory
 from artfs.mount.mount_info import MountInfo, remove_note, start_of_process, write_note
 from artfs.mount.operations import ArtfsOperations
+from artfs.mount.pins_following import PinsFollowing
 from artfs.mount.processors import OneProcessor
 from artfs.mount.request_turns import serve_requests
 from artfs.mount.threads import DEFAULT_DEADLINE_S, MOST_BACKGROUND, MOST_TASKS, Threads
@@ -111,6 +112,7 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
     warming = Warming(repository, root.view.version) if request.warm and isinstance(root, PinnedVersion) else None
     if warming is not None:
         scene.status.gauges["warm"] = warming.state
+    pins = PinsFollowing(repository)
     others = fuse_descriptors()
     try:
         pyfuse3.init(operations, str(request.mountpoint), _options(request, target))
@@ -120,8 +122,9 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
     try:
         write_note(request.config.mounts_dir, info)
         repository.names.follow(scene.tell_moved)
-        trio.run(_main, request, operations, fuse_descriptors() - others, partial(_ready, info, on_ready, warming))
+        trio.run(_main, request, operations, fuse_descriptors() - others, partial(_ready, info, on_ready, pins, warming))
     finally:
+        pins.stop()
         if warming is not None:
             warming.stop()
         repository.names.close()
@@ -136,8 +139,9 @@ def _serve(request: MountRequest, on_ready: Callable[[MountInfo], None], reposit
         logger.info("unmounted %s", request.mountpoint)
 
 
-def _ready(info: MountInfo, on_ready: Callable[[MountInfo], None], warming: Warming | None) -> None:
+def _ready(info: MountInfo, on_ready: Callable[[MountInfo], None], pins: PinsFollowing, warming: Warming | None) -> None:
     on_ready(info)
+    pins.start()
     if warming is not None:
         warming.start()
 

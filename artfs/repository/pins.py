@@ -1,29 +1,33 @@
 """Versions that are pinned: all their chunks are on this machine, and stay whatever the cache evicts.
 
 A pin is known by the version's name and the registry that it is in, as the cache is shared by all repositories of a user. A repack
-that moves a pinned version leaves its content as it is, and writes its manifest anew: without the object store the version cannot
-be read then until the pin has followed (`follow_moves`).
+that moves a pinned version, on whatever host, leaves its content as it is, and writes its manifest anew: without the object store
+the version cannot be read then until the pin has followed (`follow_moves`). Mounts see to that, and commands that deal with the
+cache.
 
 Functions may be called from any thread; the cache lets one process pin at a time.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from artfs.chunks.disk_cache.cache import DiskCache
 from artfs.chunks.disk_cache.pin_list import PinList
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
-from artfs.errors import IntegrityError, NotFound, UserError
+from artfs.errors import ArtfsError, IntegrityError, NotFound, RegistryUnavailable, UserError
 from artfs.model.entry import ChunkRef
-from artfs.model.names import parse_version_name
+from artfs.model.names import VersionName, parse_version_name
 from artfs.model.records import VersionRecord
 from artfs.repository.repository import Repository
 from artfs.repository.version_chunks import iter_content_chunks, iter_manifest_chunks
+
+logger = logging.getLogger(__name__)
 
 #: Called with the bytes done and the bytes to do.
 Progress = Callable[[int, int], None]
@@ -48,6 +52,14 @@ class Pin:
     is_moved: bool | None = None
 
 
+@dataclass(slots=True)
+class Followed:
+    """The names of the versions whose pins have followed a move, and why others have not, by their labels."""
+
+    moved: list[str] = field(default_factory=list)
+    failed: dict[str, ArtfsError] = field(default_factory=dict)
+
+
 def pin_version(repository: Repository, cache: DiskCache, version: VersionRecord, on_progress: Progress | None = None) -> int:
     """Fetch what is not here of the chunks of `version`, and keep all of them; how many bytes they have as stored.
 
@@ -61,24 +73,24 @@ def pin_version(repository: Repository, cache: DiskCache, version: VersionRecord
     return _pin(repository, cache, version, refs, refs, on_progress)
 
 
-def follow_moves(repository: Repository, cache: DiskCache) -> list[str]:
-    """Pin again what repacks have written anew of the pinned versions of this repository; the names of those that were moved.
+def follow_moves(repository: Repository, cache: DiskCache) -> Followed:
+    """Pin again what repacks have written anew of the pinned versions of this repository.
 
-    Content stays where it is in the cache. Raises as `pin_version`.
+    Content stays where it is in the cache. What cannot follow, as its manifest does not fit into the limit (I7) or is out of reach,
+    stays pinned as it was. Of a registry that does not answer, what it said last counts.
     """
-    moved: list[str] = []
+    followed = Followed()
     for pin in cache.pins():
-        version = _find_moved(repository, pin)
-        if version is None:
-            continue
-        held = set(pin.iter_digests())
-        refs = _refs_of(repository, version)
         try:
-            _pin(repository, cache, version, refs, [ref for ref in refs if ref.digest not in held])
-        except IntegrityError:  # damage has taken some of what was pinned
-            _pin(repository, cache, version, refs, refs)
-        moved.append(version.qualified_name)
-    return moved
+            version = _find_moved(repository, pin)
+            if version is not None:
+                _follow(repository, cache, pin, version)
+                followed.moved.append(version.qualified_name)
+        except RegistryUnavailable as error:  # nobody knows whether it was moved
+            logger.info("whether %s was moved is not known: %s", pin.label, error)
+        except ArtfsError as error:
+            followed.failed[pin.label] = error
+    return followed
 
 
 def unpin_version(repository: Repository, cache: DiskCache, name: str) -> bool:
@@ -87,13 +99,12 @@ def unpin_version(repository: Repository, cache: DiskCache, name: str) -> bool:
 
 
 def list_pins(cache: DiskCache, repository: Repository | None = None) -> list[Pin]:
-    """What is pinned, of all repositories. Of `repository`'s own, its registry is asked whether they were moved since."""
+    """What is pinned, of all repositories. Of `repository`'s own it is asked whether they were moved since."""
     pins = []
     for found in cache.pins():
         match = _LABEL.fullmatch(found.label)
         version, registry = (match[1], match[2]) if match else (found.label, "")
-        is_own = repository is not None and found.label == pin_label(repository, version)
-        is_moved = _find_moved(repository, found) is not None if repository is not None and is_own else None
+        is_moved = None if repository is None else _is_moved(repository, found)
         pins.append(Pin(version, registry, found.size, found.chunk_count, cache.missing(found), is_moved))
     return pins
 
@@ -130,17 +141,41 @@ def _pin(  # noqa: PLR0917  what is to be kept, and what of it is to be read
     return sum(ref.stored_size for ref in refs)
 
 
+def _follow(repository: Repository, cache: DiskCache, pin: PinList, version: VersionRecord) -> None:
+    held = set(pin.iter_digests())
+    refs = _refs_of(repository, version)
+    try:
+        _pin(repository, cache, version, refs, [ref for ref in refs if ref.digest not in held])
+    except IntegrityError:  # damage has taken some of what was pinned
+        _pin(repository, cache, version, refs, refs)
+
+
+def _is_moved(repository: Repository, pin: PinList) -> bool | None:
+    try:
+        return None if _own_name(repository, pin) is None else _find_moved(repository, pin) is not None
+    except RegistryUnavailable:
+        return None
+
+
 def _find_moved(repository: Repository, pin: PinList) -> VersionRecord | None:
     """The version of a pin of this repository, if its manifest is not the one that was pinned."""
-    match = _LABEL.fullmatch(pin.label)
-    if match is None or pin.label != pin_label(repository, match[1]):
+    name = _own_name(repository, pin)
+    if name is None:
         return None
-    config = repository.config
     try:
-        version = repository.registry.versions.resolve(parse_version_name(match[1], entity=config.entity, project=config.project))
+        # As readers ask: where it lies now is then known to those who read it while the registry is away, too.
+        version = repository.names.version(name)
     except NotFound:
         return None
     return None if version.manifest.digest in pin.iter_digests() else version
+
+
+def _own_name(repository: Repository, pin: PinList) -> VersionName | None:
+    """What is pinned; None for a version of another repository."""
+    match = _LABEL.fullmatch(pin.label)
+    if match is None or pin.label != pin_label(repository, match[1]):
+        return None
+    return parse_version_name(match[1], entity=repository.config.entity, project=repository.config.project)
 
 
 def _groups(refs: Iterable[ChunkRef]) -> Iterator[list[ChunkRef]]:

@@ -131,6 +131,24 @@ def test_python_reads_what_an_earlier_process_has_read(
     assert content_of(tmp_path / "old") == {"old": b"old"}
 
 
+def test_a_pinned_version_that_another_host_has_repacked_is_read_once_the_pin_has_followed(
+    artfs: Program, network: Network, dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    elsewhere, kept = tmp_path / "elsewhere", {"kept.bin": random.Random(2).randbytes(300_000)}
+    artfs("put", dataset({**kept, "dead.bin": random.Random(3).randbytes(3 << 20)}, name="waste"), "dogs", home=elsewhere)
+    artfs("put", dataset(kept, name="kept"), "dogs", home=elsewhere)
+    artfs("cache", "pin", "dogs:v1")
+    artfs("rm", "dogs:v0", home=elsewhere)
+    artfs("gc", "--repack", "--grace", "0s", home=elsewhere)
+    shown = json.loads(artfs("cache", "--json").stdout)
+    assert [(pin["version"], pin["moved"], pin["missing"]) for pin in shown["pins"]] == [("tester/default/dogs:v1", False, 0)]
+    network.cut()
+    artfs("get", "dogs:v1", tmp_path / "got")
+    assert content_of(tmp_path / "got") == kept
+    shown = json.loads(artfs("cache", "--json").stdout)
+    assert [pin["missing"] for pin in shown["pins"]] == [0]
+
+
 def test_a_mount_that_is_made_without_network_shows_reads_and_stages_what_was_read(
     artfs: Program,
     pets: None,

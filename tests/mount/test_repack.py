@@ -15,10 +15,14 @@ import pytest
 
 from artfs.repository.gc import collect_garbage
 from artfs.repository.open import open_repository
+from artfs.repository.pins import list_pins
 from artfs.repository.repack import repack
 from tests.mount.far_machines import FarStore, Machine
-from tests.mount.mounting import Place, tree_of
+from tests.mount.mounting import Place, eventually, tree_of
 from tests.servers.seaweedfs import SeaweedFs
+
+#: An object store that nobody answers for.
+NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 
 
 def make_waste(place: Place, source: Path) -> None:
@@ -117,7 +121,9 @@ def test_mount_of_a_bucket_reads_on_while_all_is_moved_again_and_again(far: FarS
         assert len(list(mover.objects.iter_objects("packs/"))) == 2, "nothing is left of where it was"
 
 
-def test_pinned_version_is_read_without_the_store_after_a_repack_on_its_machine(far: FarStore, tmp_path: Path) -> None:
+@pytest.fixture
+def pinned(far: FarStore, tmp_path: Path) -> tuple[Machine, bytes]:
+    """A machine on which a version is pinned whose pack is mostly dead, and the content of `kept.bin` in it."""
     machine = far.new_machine()
     waste, source = tmp_path / "waste", tmp_path / "source"
     for folder in (waste, source):
@@ -129,10 +135,46 @@ def test_pinned_version_is_read_without_the_store_after_a_repack_on_its_machine(
     with open_repository(machine.config) as repository:
         repository.registry.versions.delete(first.id, delete_aliases=True)
     artfs(machine, "cache", "pin", "data:v1")
+    return machine, (source / "kept.bin").read_bytes()
+
+
+def test_pinned_version_is_read_without_the_store_after_a_repack_on_its_machine(pinned: tuple[Machine, bytes]) -> None:
+    machine, content = pinned
     artfs(machine, "gc", "--repack", "--grace", "0s")
-    assert "moved by a repack" not in artfs(machine, "cache", "show")
-    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    assert artfs(machine, "cat", "data:v1/kept.bin", text=False, **nowhere) == (source / "kept.bin").read_bytes()
+    assert not is_moved(machine)
+    assert artfs(machine, "cat", "data:v1/kept.bin", text=False, **NOWHERE) == content
+
+
+def test_mount_has_pins_follow_a_repack_on_another_machine(far: FarStore, pinned: tuple[Machine, bytes]) -> None:
+    machine, content = pinned
+    artfs(far.new_machine(), "gc", "--repack", "--grace", "0s")
+    assert is_moved(machine)
+    with machine.mounted():
+        eventually(lambda: not is_moved(machine))
+    assert artfs(machine, "cat", "data:v1/kept.bin", text=False, **NOWHERE) == content
+
+
+def test_warming_has_pins_follow_a_repack_on_another_machine(far: FarStore, pinned: tuple[Machine, bytes]) -> None:
+    machine, content = pinned
+    other = far.new_machine()
+    artfs(other, "gc", "--repack", "--grace", "0s")
+    source = machine.root / "small"
+    source.mkdir()
+    (source / "small").write_bytes(b"small")
+    artfs(other, "put", str(source), "small")
+    artfs(machine, "warm", "small:v0")
+    assert not is_moved(machine)
+    assert artfs(machine, "cat", "data:v1/kept.bin", text=False, **NOWHERE) == content
+
+
+def is_moved(machine: Machine) -> bool:
+    """True if the one pin of a machine has not followed a repack."""
+    with open_repository(machine.config) as repository:
+        assert repository.cache is not None
+        (pin,) = list_pins(repository.cache, repository)
+        assert pin.missing == 0
+        assert pin.is_moved is not None
+        return pin.is_moved
 
 
 def artfs(machine: Machine, *arguments: str, text: bool = True, **environ: str) -> Any:

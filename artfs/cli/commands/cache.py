@@ -15,6 +15,7 @@ from artfs.cli.context import Invocation, current
 from artfs.cli.exit_codes import INTEGRITY
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Size, format_size, print_fields, print_json, print_line, print_note
+from artfs.cli.pinned import follow_pins
 from artfs.cli.progress import byte_progress
 from artfs.config import Config
 from artfs.errors import ArtfsError, ConfigNotValid, NotFound, UserError
@@ -48,8 +49,9 @@ def command(
 ) -> None:
     """Show, check, empty or fill the cache of remote object stores.
 
-    show says what the cache holds. verify reads all of it, drops what is damaged, and then exits with 5. clear empties it.
-    pin fetches all of a version and keeps it on this machine until unpin, whatever else is read.
+    show says what the cache holds, and has pins follow what repacks have moved. verify reads all of it, drops what is damaged, and
+    then exits with 5. clear empties it. pin fetches all of a version and keeps it on this machine until unpin, whatever else is
+    read.
     """
     invocation = current(ctx)
     names = versions or []
@@ -97,12 +99,13 @@ def _show(config: Config, cache: DiskCache | None, *, as_json: bool) -> None:
 
 
 def _list_pins(config: Config, cache: DiskCache) -> list[Pin]:
-    """The pins, and whether they were moved if there are any and the registry says so: it may be away."""
+    """The pins, which have followed repacks as far as the stores can be reached."""
     pins = list_pins(cache)
     if not pins:
         return pins
     try:
         with open_repository(config) as repository:
+            follow_pins(repository)
             return list_pins(cache, repository)
     except ArtfsError:
         return pins
@@ -149,7 +152,7 @@ def _clear(cache: DiskCache, *, pinned: bool, as_json: bool) -> None:
 def _pin(invocation: Invocation, cache: DiskCache, names: list[str], *, as_json: bool) -> None:
     with open_repository(invocation.config) as repository:
         for name in names:
-            version = repository.registry.versions.resolve(invocation.version(name))
+            version = repository.names.version(invocation.version(name))
             with byte_progress(f"pin {version.name}") as on_progress:
                 size = pin_version(repository, cache, version, on_progress)
             if not as_json:
@@ -184,7 +187,7 @@ def _pin_form(pin: Pin) -> dict[str, Any]:
 
 def _described(pin: Pin) -> str:
     missing = f", {pin.missing} of {pin.chunks} chunks missing" if pin.missing else ""
-    moved = ", moved by a repack: pin it again, to read it without the object store" if pin.is_moved else ""
+    moved = ", moved by a repack: reading it needs the object store" if pin.is_moved else ""
     return f"{pin.version} ({format_size(pin.size)}{missing}{moved})"
 
 

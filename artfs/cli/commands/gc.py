@@ -11,16 +11,15 @@ from artfs.cli.durations import format_duration, parse_duration
 from artfs.cli.exit_codes import INTEGRITY
 from artfs.cli.options import JsonOption
 from artfs.cli.output import Cell, Column, Size, print_json, print_table, print_warning
+from artfs.cli.pinned import follow_pins
 from artfs.cli.progress import count_progress
 from artfs.cli.repacking import damage_found, parse_percent, repack_form, repack_rows
 from artfs.cli.unfinished import describe_unfinished, unfinished_form
-from artfs.errors import ArtfsError, UserError
+from artfs.errors import UserError
 from artfs.repository.gc import ABANDONED_S, GRACE_S, collect_garbage
 from artfs.repository.gc_report import GcReport, Judgement, PackTotal
 from artfs.repository.open import open_repository
-from artfs.repository.pins import follow_moves
 from artfs.repository.repack import THRESHOLD, RepackReport, repack
-from artfs.repository.repository import Repository
 
 EXAMPLE = "artfs gc --grace 24h --dry-run"
 
@@ -67,7 +66,7 @@ def command(
             with count_progress("repack", "versions") as on_progress:
                 moved = repack(repository, threshold=part, dry_run=dry_run, on_progress=on_progress)
             if not dry_run:
-                _follow(repository)
+                follow_pins(repository)
         report = collect_garbage(repository, grace_s=grace_s, abandoned_s=abandoned_s, dry_run=dry_run, explain=each)
     if as_json:
         more = {"packs": [_pack_form(judged) for judged in report.packs]} if each else {}
@@ -90,15 +89,6 @@ def _print(report: GcReport, moved: RepackReport | None, *, each: bool) -> None:
     rows += [[f"{given_up}: {describe_unfinished(found)}", None, Size(found.size)] for found in report.abandoned]
     rows += [[what, total.packs, Size(total.size)] for what, total in _lines(report)]
     print_table([Column("what"), Column("packs", right=True), Column("size", right=True)], rows)
-
-
-def _follow(repository: Repository) -> None:
-    """What is pinned on this machine stays readable without the object store."""
-    try:
-        if repository.cache is not None:
-            follow_moves(repository, repository.cache)
-    except ArtfsError as error:
-        print_warning(f"what is pinned has not followed the repack: {error}")
 
 
 def _lines(report: GcReport) -> list[tuple[str, PackTotal]]:

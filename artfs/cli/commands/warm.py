@@ -11,6 +11,7 @@ from artfs.cli.context import current
 from artfs.cli.entries import resolve_place
 from artfs.cli.options import JsonOption
 from artfs.cli.output import counted, format_size, print_json, print_line, print_note
+from artfs.cli.pinned import follow_pins
 from artfs.cli.progress import byte_progress
 from artfs.repository.open import open_repository
 from artfs.repository.warm import warm_version
@@ -60,5 +61,6 @@ def command(
                     print_note(
                         f"{counted(warmed.references, 'reference')} stay where they are: artfs keeps nothing of them on disk"
                     )
+        follow_pins(repository)
     if as_json:
         print_json(forms)

@@ -14,17 +14,19 @@ from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.config import Config
 from artfs.errors import NotFound, StoreFull, UserError
+from artfs.model.names import ArtifactName
 from artfs.model.records import VersionRecord
 from artfs.objectstore.memory import MemoryStore
 from artfs.registry.open import open_registry
 from artfs.repository.open import assemble_repository
-from artfs.repository.pins import follow_moves, list_pins, pin_label, pin_version, unpin_version
+from artfs.repository.pins import Followed, follow_moves, list_pins, pin_label, pin_version, unpin_version
 from artfs.repository.repository import Repository
 from artfs.repository.version_chunks import iter_content_chunks, iter_manifest_chunks
 from tests.fault.moving import move_and_collect
 from tests.fault.versions import commit as commit_files
 
 MIB = 1 << 20
+OTHER = ArtifactName("tester", "default", "other")
 NOISE = random.Random(1).randbytes(3 * MIB)
 FILES = {"a/large": NOISE, "a/same": NOISE, "b/small": b"small", "c/empty": b""}
 
@@ -133,11 +135,11 @@ def test_a_pin_follows_a_version_that_was_moved_and_reads_no_content_for_that(
     moved = move_and_collect(far, version)
     assert [pin.is_moved for pin in list_pins(cache, far)] == [True]
     before = far.objects.counts()["bytes_read"]
-    assert follow_moves(far, cache) == [version.qualified_name]
+    assert follow_moves(far, cache).moved == [version.qualified_name]
     assert far.objects.counts()["bytes_read"] - before < MIB
     assert [pin.is_moved for pin in list_pins(cache, far)] == [False]
     assert [pin.missing for pin in list_pins(cache)] == [0]
-    assert follow_moves(far, cache) == []
+    assert follow_moves(far, cache) == Followed()
     store.is_cut_off = True
     assert read_from(cache, far, moved) > 1024
 
@@ -146,8 +148,35 @@ def test_a_pin_of_a_version_that_was_deleted_is_left_alone(far: Repository, cach
     version = commit(far, FILES)
     pin_version(far, cache, version)
     far.registry.versions.delete(version.id, delete_aliases=True)
-    assert follow_moves(far, cache) == []
+    assert follow_moves(far, cache) == Followed()
     assert [(pin.version, pin.is_moved) for pin in list_pins(cache, far)] == [(version.qualified_name, False)]
+
+
+def test_a_pin_whose_new_manifest_does_not_fit_stays_as_it_was_and_the_others_follow(far: Repository, tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path / "small", 4 * MIB)
+    wide = commit_files(far, {f"many/{number:05}": b"%d" % number for number in range(8000)}, artifact=OTHER).version
+    small = commit(far, {"small": b"small"})
+    for version in (wide, small):
+        pin_version(far, cache, version)
+    fillers: list[VersionRecord] = []
+    while cache.limit - cache.facts()["used"] > 400_000:
+        fillers.append(commit(far, {"filler": random.Random(len(fillers)).randbytes(150_000)}))
+        pin_version(far, cache, fillers[-1])
+    pinned = {pin.label: pin for pin in cache.pins()}
+    for version in (wide, small):
+        move_and_collect(far, version)
+    followed = follow_moves(far, cache)
+    assert followed.moved == [small.qualified_name]
+    ((label, error),) = followed.failed.items()
+    assert label == pin_label(far, wide.qualified_name)
+    assert isinstance(error, StoreFull)
+    assert {pin.label: pin for pin in cache.pins()}[label] == pinned[label], "what it had stays"
+    assert cache.facts()["used"] <= cache.limit
+    assert sum(path.stat().st_size for path in cache.folder.iterdir()) <= cache.limit + 64_000
+    assert {pin.missing for pin in list_pins(cache)} == {0}
+    for filler in fillers:
+        unpin_version(far, cache, filler.qualified_name)
+    assert follow_moves(far, cache).moved == [wide.qualified_name]
 
 
 def test_a_label_says_no_password(config: Config, store: FarStore) -> None:
