@@ -39,7 +39,6 @@ def open_scene(
         staged=StagedTrees(StagingStore(config.staging_dir, repository), views),
         new_artifacts=NewArtifacts(config.staging_dir, target.entity, target.project),
         views=views,
-        names=repository.names,
         read_only=read_only,
     )
     scene.status.gauges["registry"] = scene.names.state

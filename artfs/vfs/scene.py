@@ -42,13 +42,17 @@ class Scene:
     staged: StagedTrees
     new_artifacts: NewArtifacts
     views: Views
-    names: KnownNames
     read_only: bool = False
     problems: Problems = field(default_factory=Problems)
     journal: Journal = field(default_factory=Journal)
     reference_counts: ReferenceCounts = field(default_factory=ReferenceCounts)
     moved_listeners: list[MovedListener] = field(default_factory=list)
     started_ns: int = field(default_factory=time.time_ns)
+
+    @property
+    def names(self) -> KnownNames:
+        """What names mean, also while the registry is away."""
+        return self.repository.names
 
     @property
     def reading(self) -> ContentReading:

@@ -17,7 +17,7 @@ from artfs.vfs.staged_tree import StagedItem, StagedTree
 from artfs.vfs.staging.stat import StagedStat, stat_of_upper
 
 
-class StagedFile:
+class OpenStagedFile:
     """Open file of `item`; either `fd` or `base`, which is what the file was when it was opened."""
 
     __slots__ = ("_base", "_fd", "_item", "_lock", "_tree", "is_writable")

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from artfs.model.entry import Entry, Kind
 from artfs.vfs.attributes import MOVABLE_S, NEVER_S, Attributes, Changes
 from artfs.vfs.node import Listed, Node, OpenFile, origin_of_entry, os_error
-from artfs.vfs.staged_file import StagedFile
+from artfs.vfs.staged_file import OpenStagedFile
 from artfs.vfs.staged_tree import OpenItem, StagedItem, StagedTree
 from artfs.vfs.staging.moves import RENAME_EXCHANGE
 from artfs.vfs.staging.stat import StagedStat, makes_executable
@@ -235,7 +235,7 @@ class StagedNode(Node):
             path = self.child_path(name)
             fd, status = self.tree.directory.create(path, flags & _OPEN_FLAGS, stat.S_IMODE(mode))
             node = self._child(path, status)
-            return node, StagedFile(self.tree, node.item, fd, None, writing=writing)
+            return node, OpenStagedFile(self.tree, node.item, fd, None, writing=writing)
 
     @contextmanager
     def _writer_if(self, writing: bool) -> Iterator[None]:
@@ -255,13 +255,13 @@ class StagedNode(Node):
             with self._writer_if(writing=True):
                 fd = self._open_fd(flags & _OPEN_FLAGS)
                 self.tree.changed()
-                return StagedFile(self.tree, self.item, fd, None, writing=True)
+                return OpenStagedFile(self.tree, self.item, fd, None, writing=True)
         with self.tree.gate.using_paths():
             if self.item.paths:
                 status = self.tree.directory.stat(self.path_now())
                 if status.entry is not None:
-                    return StagedFile(self.tree, self.item, None, status, writing=False)
-        return StagedFile(self.tree, self.item, self._open_fd(flags & _OPEN_FLAGS), None, writing=False)
+                    return OpenStagedFile(self.tree, self.item, None, status, writing=False)
+        return OpenStagedFile(self.tree, self.item, self._open_fd(flags & _OPEN_FLAGS), None, writing=False)
 
     def bring_content(self, size: int | None) -> None:
         """Let a base file that is about to be changed have its bytes (the first `size` of them) in the staging directory.
@@ -291,7 +291,7 @@ class StagedNode(Node):
 
     def change(self, changes: Changes, file: OpenFile | None) -> Attributes:
         """chmod, truncate and utimens. The owner is that of the mount and is not recorded: chown changes nothing."""
-        opened = file if isinstance(file, StagedFile) and file.is_writable else None
+        opened = file if isinstance(file, OpenStagedFile) and file.is_writable else None
         # Counted as a writer: what was acknowledged while a commit reads the file would be in no version, and then gone (I5).
         self.tree.writer_opens()
         try:
@@ -301,7 +301,7 @@ class StagedNode(Node):
         finally:
             self.tree.writer_closes()
 
-    def _change(self, changes: Changes, opened: StagedFile | None) -> Attributes:
+    def _change(self, changes: Changes, opened: OpenStagedFile | None) -> Attributes:
         with self.tree.gate.using_paths():
             if changes.size is not None:
                 self._truncate(changes.size, opened)
@@ -327,7 +327,7 @@ class StagedNode(Node):
             return new_mode and makes_executable(changes.mode or 0)
         return new_mode or changes.atime_ns is not None or changes.mtime_ns is not None
 
-    def _truncate(self, size: int, opened: StagedFile | None) -> None:
+    def _truncate(self, size: int, opened: OpenStagedFile | None) -> None:
         if opened is not None:
             opened.truncate(size)
         elif self.item.paths:
