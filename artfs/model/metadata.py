@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from artfs.errors import TypeNotValid, UserError
+from artfs.model.names import is_utf8
 
 
 def copy_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -39,10 +40,7 @@ def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[d
 
 def is_storable(text: str) -> bool:
     """True for what every registry can store: text without lone surrogates and without NUL."""
-    try:
-        return b"\0" not in text.encode()
-    except UnicodeEncodeError:
-        return False
+    return "\0" not in text and is_utf8(text)
 
 
 def _equal(one: Any, two: Any) -> bool:

@@ -21,7 +21,7 @@ MAX_PATH_BYTES = 3072
 #: Longest single name in a path, in bytes of UTF-8: NAME_MAX.
 MAX_NAME_BYTES = 255
 
-_ARTIFACT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _VERSION_LABEL = re.compile(r"v(0|[1-9][0-9]{0,9})")
 _LOOKS_LIKE_VERSION = re.compile(r"v[0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -45,7 +45,7 @@ def check_project(name: str) -> str:
 def _check_identifier(name: str, what: str) -> str:
     if not isinstance(name, str):
         raise TypeNotValid(f"the {what} must be text, not {type(name).__name__}")
-    if _ARTIFACT_NAME.fullmatch(name) and name not in RESERVED_ARTIFACT_NAMES:
+    if _IDENTIFIER.fullmatch(name) and name not in RESERVED_ARTIFACT_NAMES:
         return name
     suggestion = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-")[:128]
     if not suggestion or suggestion in RESERVED_ARTIFACT_NAMES:
@@ -59,7 +59,7 @@ def check_type(type_name: str) -> str:
     """`type_name` if it may be the type of an artifact (`dataset`, `model`, any text without `/`)."""
     if not isinstance(type_name, str):
         raise TypeNotValid(f"an artifact's type must be text such as 'dataset', not {type(type_name).__name__}")
-    if not type_name or len(type_name) > 128 or "/" in type_name or _CONTROL.search(type_name) or not _is_utf8(type_name):
+    if not type_name or len(type_name) > 128 or "/" in type_name or _CONTROL.search(type_name) or not is_utf8(type_name):
         raise NameNotValid(f"{type_name!r} is not a valid type: use non-empty text such as 'dataset' or 'model'")
     if type_name == "job" or type_name.startswith("wandb-"):
         raise NameNotValid(f"the type {type_name!r} is reserved: choose another such as 'dataset' or 'model'")
@@ -79,7 +79,7 @@ def check_alias(alias: str) -> str:
 def _why_not_an_alias(alias: str) -> str | None:
     if not alias or len(alias.encode(errors="replace")) > 128:
         return "it must have 1 to 128 bytes"
-    if "/" in alias or ":" in alias or _CONTROL.search(alias) or not _is_utf8(alias):
+    if "/" in alias or ":" in alias or _CONTROL.search(alias) or not is_utf8(alias):
         return "'/', ':' and control characters are not allowed"
     if _LOOKS_LIKE_VERSION.fullmatch(alias):
         return "names such as v7 are the versions themselves"
@@ -108,7 +108,7 @@ def check_distributed_id(distributed_id: str) -> str:
     if (
         not 0 < len(distributed_id.encode(errors="replace")) <= 256
         or _CONTROL.search(distributed_id)
-        or not _is_utf8(distributed_id)
+        or not is_utf8(distributed_id)
     ):
         raise NameNotValid(
             f"{distributed_id!r} is not a valid distributed_id: use 1 to 256 bytes of text without control characters"
@@ -139,7 +139,7 @@ def _why_not_a_path(path: str) -> str | None:
         return "it must be relative"
     if _CONTROL.search(path):
         return "control characters are not allowed"
-    if not _is_utf8(path):
+    if not is_utf8(path):
         return "it must be valid UTF-8"
     names = path.split("/")
     if ".." in names:
@@ -157,7 +157,7 @@ def check_names(directory: str, names: Sequence[str]) -> None:
     Says the same as `normalise_path` of each path and that it is normal, at a tenth of the time: for decoding pages.
     """
     joined = "".join(names)
-    if "" in names or "." in names or ".." in names or "/" in joined or _CONTROL.search(joined) or not _is_utf8(joined):
+    if "" in names or "." in names or ".." in names or "/" in joined or _CONTROL.search(joined) or not is_utf8(joined):
         raise NameNotValid(f"a name in the directory {directory!r} is empty, '.' or '..', or has a '/' or a control character")
     room = min(MAX_NAME_BYTES, MAX_PATH_BYTES - len(directory.encode()) - 1 if directory else MAX_PATH_BYTES)
     # A character takes at most four bytes: longer names are looked at one by one.
@@ -165,10 +165,11 @@ def check_names(directory: str, names: Sequence[str]) -> None:
         raise NameNotValid(f"a name in the directory {directory!r} is longer than {room} bytes")
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """False for text with lone surrogates, as of a file name that is no UTF-8."""
     try:
         text.encode()
-    except UnicodeEncodeError:  # lone surrogates: a file name that is no UTF-8
+    except UnicodeEncodeError:
         return False
     return True
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from artfs.errors import TypeNotValid, UserError
+from artfs.model.names import is_utf8
 from artfs.model.secret_uris import has_secret, shown_uri
 
 __all__ = [
@@ -51,7 +52,7 @@ def check_uri(uri: str) -> str:
     """`uri` if it may be that of a reference, else UserError; a plain path is told to write file://."""
     if not isinstance(uri, str):
         raise TypeNotValid(f"a reference must be given as text such as 's3://bucket/key', not {type(uri).__name__}")
-    if _CONTROL.search(uri) or not _is_utf8(uri):
+    if _CONTROL.search(uri) or not is_utf8(uri):
         raise UserError(f"{uri!r} cannot be a reference: a URI has no control characters and is valid UTF-8")
     scheme = scheme_of(uri)
     if not scheme:
@@ -121,11 +122,3 @@ def _host_of(uri: str) -> str:
     if not host:
         raise UserError(f"{shown_uri(uri)!r} names no host: write {parts.scheme}://host/path")
     return host
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
