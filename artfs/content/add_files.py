@@ -10,7 +10,7 @@ One `FileAdder` serves one call of `Ingest.add_files`, in that thread; several m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from functools import partial
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from artfs.content.walk import FoundFile
 from artfs.errors import InternalError
 from artfs.model.digest import Digest, Digester, digest_of
 from artfs.model.entry import Content, Entry
+from artfs.model.progress import OnFilesDone
 
 #: Files up to this size are read in one go by a thread.
 WHOLE_SIZE = 4 << 20
@@ -37,8 +38,6 @@ BATCH_SIZE = 4 << 20
 BATCH_FILES = 128
 #: Bytes read and not yet placed.
 IN_FLIGHT_SIZE = 32 << 20
-
-OnProgress = Callable[[int, int], None]
 
 
 class Waiting(NamedTuple):
@@ -62,7 +61,7 @@ class ReadFile(NamedTuple):
 class FileAdder:
     """Adds files to `data`; long chunk lists go to `lists`."""
 
-    def __init__(self, executor: Executor, data: ChunkSink, lists: ChunkSink, memo: Memo, on_progress: OnProgress | None) -> None:
+    def __init__(self, executor: Executor, data: ChunkSink, lists: ChunkSink, memo: Memo, on_progress: OnFilesDone | None) -> None:
         self._pipeline = Pipeline(executor, IN_FLIGHT_SIZE)
         self._data = data
         self._lists = lists

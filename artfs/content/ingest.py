@@ -29,6 +29,7 @@ from artfs.content.source import stat_source
 from artfs.content.walk import FoundFile
 from artfs.model.digest import Digest, digest_of
 from artfs.model.entry import ChunkRef, Entry, LeaseId, PackId, make_pack_id
+from artfs.model.progress import OnFilesDone
 from artfs.objectstore.protocol import ObjectStore
 
 _MOST_THREADS = 4
@@ -75,7 +76,7 @@ class Ingest:
         file = _find_file(path, source)
         return self._add([file], InlineExecutor() if file.stamp.size <= WHOLE_SIZE else self._threads(), None)[0]
 
-    def add_files(self, items: Iterable[tuple[str, Path]], on_progress: Callable[[int, int], None] | None = None) -> list[Entry]:
+    def add_files(self, items: Iterable[tuple[str, Path]], on_progress: OnFilesDone | None = None) -> list[Entry]:
         """Take in many files, given as (path, file), in parallel; their entries, in the same order.
 
         `on_progress(files, bytes)` is called in this thread with what is done so far. After an error the ingest is as good as
@@ -83,7 +84,7 @@ class Ingest:
         """
         return self.add_found((_find_file(path, source) for path, source in items), on_progress)
 
-    def add_found(self, files: Iterable[FoundFile], on_progress: Callable[[int, int], None] | None = None) -> list[Entry]:
+    def add_found(self, files: Iterable[FoundFile], on_progress: OnFilesDone | None = None) -> list[Entry]:
         """As `add_files`, for files that a walk has looked at."""
         return self._add(files, self._threads(), on_progress)
 
@@ -140,7 +141,7 @@ class Ingest:
         self._manifest.discard()
         self._memo.save()
 
-    def _add(self, files: Iterable[FoundFile], executor: Executor, on_progress: Callable[[int, int], None] | None) -> list[Entry]:
+    def _add(self, files: Iterable[FoundFile], executor: Executor, on_progress: OnFilesDone | None) -> list[Entry]:
         return FileAdder(executor, self._data, self._manifest, self._memo, on_progress).run(files)
 
     def _next_pack(self) -> PackId:

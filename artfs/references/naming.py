@@ -8,17 +8,15 @@ empty objects whose key ends in `/`, are no content and left out. Pure functions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from artfs.errors import NameNotValid, NotFound, TypeNotValid, UserError
 from artfs.model.entry import Entry, parent_paths, reference_entry
 from artfs.model.names import normalise_path
+from artfs.model.progress import OnFilesDone
 from artfs.references.protocol import Found
 from artfs.references.uri import basename_of, shown_uri
-
-#: Called with the number of objects found so far, and their bytes.
-OnProgress = Callable[[int, int], None]
 
 
 def name_for(uri: str, name: str | None) -> str:
@@ -32,12 +30,12 @@ def name_for(uri: str, name: str | None) -> str:
 
 
 def name_found(
-    uri: str, found: Iterable[Found], *, name: str | None, max_objects: int, on_progress: OnProgress | None = None
+    uri: str, found: Iterable[Found], *, name: str | None, max_objects: int, on_progress: OnFilesDone | None = None
 ) -> list[Entry]:
     """The entries that what `uri` leads to makes, in manifest order.
 
     Takes no more of `found` than it must to see that there are more than `max_objects`: UserError. NotFound where nothing is left
-    once folder markers are left out.
+    once folder markers are left out. `on_progress` is told the objects found so far, and their bytes.
     """
     prefix = None if name is None else normalise_path(name)
     if type(max_objects) is not int or max_objects < 1:  # True is no number

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 
 from artfs.errors import NotFound, UserError
 from artfs.model.entry import Entry, Reference, reference_entry
+from artfs.model.progress import OnFilesDone
 from artfs.references.changed import is_recorded, is_same, reference_changed
-from artfs.references.naming import OnProgress, name_for, name_found
+from artfs.references.naming import name_for, name_found
 from artfs.references.protocol import Fetched, Found, Home, LocalHome
 from artfs.references.uri import check_uri, scheme_of, shown_uri
 
@@ -32,7 +33,7 @@ class References:
         name: str | None = None,
         checksum: bool = True,
         max_objects: int = DEFAULT_MAX_OBJECTS,
-        on_progress: OnProgress | None = None,
+        on_progress: OnFilesDone | None = None,
     ) -> list[Entry]:
         """The entries that `uri` makes, in manifest order, with what identifies their content now.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from artfs.content.walk import Walk, walk_directory
 from artfs.content.walk_memo import WalkMemo
 from artfs.model.entry import directory_entry
+from artfs.model.progress import OnFilesDone
 from artfs.model.records import CommitOutcome
 from artfs.repository.commit import CommitRequest, commit_again, commit_entries
 from artfs.repository.leased_ingest import aborted_on_error, begin_ingest
@@ -19,7 +20,7 @@ from artfs.repository.repository import Repository
 from artfs.repository.second_try import again_if_lease_lost
 
 #: Told the number of files, gives what is called with the files and bytes done while the block runs.
-Watch = Callable[[int], AbstractContextManager[Callable[[int, int], None] | None]]
+Watch = Callable[[int], AbstractContextManager[OnFilesDone | None]]
 
 
 def commit_folder(

@@ -23,6 +23,7 @@ from artfs.content.manifest_writer import WrittenManifest
 from artfs.content.manifests import Manifest
 from artfs.errors import ArtfsError, Conflict, PackMissing, UserError
 from artfs.model.names import ArtifactName
+from artfs.model.progress import OnShareDone
 from artfs.model.records import AliasMoves, VersionImport, VersionRecord
 from artfs.repository.copy_chunks import REMOTE_THREADS, CopyTotals
 from artfs.repository.copy_lineage import LineageCopy, copy_lineage
@@ -32,9 +33,6 @@ from artfs.repository.leased_ingest import LeasedIngest, begin_ingest
 from artfs.repository.repository import Repository
 
 logger = logging.getLogger(__name__)
-
-#: Told the bytes of files that are at the destination, and how many there will be.
-OnProgress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +86,12 @@ def copy_planned(
     artifacts: Iterable[ArtifactPlan],
     *,
     force: bool = False,
-    on_progress: OnProgress | None = None,
+    on_progress: OnShareDone | None = None,
 ) -> CopyReport:
     """Do what was planned. Raises Conflict when somebody at the destination was faster; what was copied before stays.
 
-    An alias that stands on a version of the destination's own is left there, unless `force` is given.
+    An alias that stands on a version of the destination's own is left there, unless `force` is given. `on_progress` is told the
+    bytes of files that are at the destination, and how many there will be.
     """
     planned = list(artifacts)
     report, totals = CopyReport(), CopyTotals()

@@ -15,13 +15,14 @@ from artfs.content.manifests import Manifest
 from artfs.errors import EntryNotFound, UserError
 from artfs.model.entry import Entry, Kind
 from artfs.model.names import normalise_path
+from artfs.model.progress import OnFilesDone
 from artfs.model.records import VersionRecord
 from artfs.repository.compare import Difference, iter_foreign, verify_directory
 from artfs.repository.local_tree import LocalTree, explained, remove_any
 from artfs.repository.repository import Repository
-from artfs.repository.tree_writer import MissingReference, Progress, TreeWriter
+from artfs.repository.tree_writer import MissingReference, TreeWriter
 
-__all__ = ["Difference", "MissingReference", "Progress", "checkout", "download", "verify_directory"]
+__all__ = ["Difference", "MissingReference", "checkout", "download", "verify_directory"]
 
 
 def download(
@@ -29,7 +30,7 @@ def download(
     version: VersionRecord,
     root: Path,
     path_prefix: str | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnFilesDone | None = None,
     *,
     allow_missing_references: bool = False,
 ) -> list[MissingReference]:
@@ -37,7 +38,8 @@ def download(
 
     Raises ReferenceChanged, AccessDenied or UserError for references whose content is not what was recorded, gone, forbidden or out
     of reach of artfs; with `allow_missing_references` they are returned instead, in the order of their paths, and what is at their
-    places in `root` stays. ReferenceUnavailable, which may pass, is raised in any case.
+    places in `root` stays. ReferenceUnavailable, which may pass, is raised in any case. `on_progress` is
+    told the files that are in place so far, and their bytes; so in `checkout`.
     """
     manifest = repository.manifest(version)
     entries = manifest.iter_entries() if not path_prefix else _select(manifest, version, path_prefix)
@@ -47,7 +49,7 @@ def download(
     return sorted(writer.missing, key=lambda missing: missing.path)
 
 
-def checkout(repository: Repository, version: VersionRecord, root: Path, on_progress: Progress | None = None) -> None:
+def checkout(repository: Repository, version: VersionRecord, root: Path, on_progress: OnFilesDone | None = None) -> None:
     """Make `root` hold `version` and nothing else."""
     if root.resolve() in (Path("/"), Path.home()):
         raise UserError(f"checkout removes all other files, so it does not work on {root}: choose a directory of its own")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -23,14 +23,12 @@ from artfs.chunks.store import ChunkStore
 from artfs.errors import ArtfsError, IntegrityError, NotFound, RegistryUnavailable, UserError
 from artfs.model.entry import ChunkRef
 from artfs.model.names import VersionName, parse_version_name
+from artfs.model.progress import OnShareDone
 from artfs.model.records import VersionRecord
 from artfs.repository.repository import Repository
 from artfs.repository.version_chunks import iter_content_chunks, iter_manifest_chunks
 
 logger = logging.getLogger(__name__)
-
-#: Called with the bytes done and the bytes to do.
-Progress = Callable[[int, int], None]
 
 #: Fetched at once: some requests' worth.
 _GROUP_SIZE = 32 << 20
@@ -60,10 +58,11 @@ class Followed:
     failed: dict[str, ArtfsError] = field(default_factory=dict)
 
 
-def pin_version(repository: Repository, cache: DiskCache, version: VersionRecord, on_progress: Progress | None = None) -> int:
+def pin_version(repository: Repository, cache: DiskCache, version: VersionRecord, on_progress: OnShareDone | None = None) -> int:
     """Fetch what is not here of the chunks of `version`, and keep all of them; how many bytes they have as stored.
 
     UserError where the object store is on this machine; StoreFull, before anything is fetched, when they do not fit.
+    `on_progress` is told the bytes done and those to do.
     """
     if not repository.objects.is_remote:
         raise UserError(
@@ -127,7 +126,7 @@ def _pin(  # noqa: PLR0917  what is to be kept, and what of it is to be read
     version: VersionRecord,
     refs: Sequence[ChunkRef],
     read: Sequence[ChunkRef],
-    on_progress: Progress | None = None,
+    on_progress: OnShareDone | None = None,
 ) -> int:
     """Keep `refs`, those in `read` by reading them; the bytes of all."""
     total, done = sum(ref.stored_size for ref in read), 0

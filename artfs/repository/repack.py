@@ -16,7 +16,7 @@ One call runs in one thread; chunks are read by several.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -25,6 +25,7 @@ from artfs.content.manifest_writer import WrittenManifest
 from artfs.errors import Conflict, IntegrityError, LeaseLost
 from artfs.model.entry import LeaseId, PackId
 from artfs.model.pack_uses import PackUse
+from artfs.model.progress import OnShareDone
 from artfs.model.records import VersionRecord
 from artfs.repository.copy_chunks import REMOTE_THREADS, CopyTotals
 from artfs.repository.leased_ingest import begin_ingest
@@ -39,9 +40,6 @@ THRESHOLD = 0.5
 _BATCH_BYTES = 256 << 20
 #: ... or so many versions are waiting.
 _BATCH = 256
-
-#: Told the versions that are done, and how many there are.
-OnProgress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +71,13 @@ class RepackReport:
 
 
 def repack(
-    repository: Repository, *, threshold: float = THRESHOLD, dry_run: bool = False, on_progress: OnProgress | None = None
+    repository: Repository, *, threshold: float = THRESHOLD, dry_run: bool = False, on_progress: OnShareDone | None = None
 ) -> RepackReport:
     """Move what is in use out of the packs of which less than `threshold` (0 to 1) is.
 
     Packs that contributions need which are not finished stay, and those that verify found damaged; damage that nobody had found
     is in the report. Raises LeaseLost when the machine slept for too long: what was moved before stays moved.
+    `on_progress` is told the versions that are done, and how many there are.
     """
     live, sparse = _find_sparse(repository, threshold)
     needing = _versions_needing(repository, [use.pack.id for use in sparse])
@@ -141,7 +140,7 @@ class _Repack:
         moving: frozenset[PackId],
         executor: ThreadPoolExecutor,
         report: RepackReport,
-        on_progress: OnProgress | None,
+        on_progress: OnShareDone | None,
     ) -> None:
         self._repository = repository
         self._index = OtherPacks(repository.registry.packs, moving)

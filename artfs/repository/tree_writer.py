@@ -23,14 +23,12 @@ from artfs.content.reader import ByteSink
 from artfs.content.workers import Workers
 from artfs.errors import AccessDenied, IntegrityError, NotFound, NotInstalled, ReferenceChanged, TimedOut, UserError
 from artfs.model.entry import Entry, Kind
+from artfs.model.progress import OnFilesDone
 from artfs.references.protocol import Piece
 from artfs.repository.compare import why_not_right
 from artfs.repository.compare_references import is_downloaded
 from artfs.repository.local_tree import LocalTree, explained, put_in_place
 from artfs.repository.repository import Repository
-
-#: Called with the number of files and of their bytes that are in place so far.
-Progress = Callable[[int, int], None]
 
 _THREADS = min(8, 2 + (os.cpu_count() or 1))
 _REFERENCE_THREADS = 16
@@ -66,8 +64,11 @@ class TreeWriter:
         self._unfinished: dict[str, str] = {}
         self.missing: list[MissingReference] = []
 
-    def write(self, entries: Iterable[Entry], on_progress: Progress | None) -> None:
-        """Put the entries, which come directory by directory, in place where they are not."""
+    def write(self, entries: Iterable[Entry], on_progress: OnFilesDone | None) -> None:
+        """Put the entries, which come directory by directory, in place where they are not.
+
+        `on_progress` is told the files that are in place so far, and their bytes.
+        """
         totals = (0, 0)
         pending: set[Future[tuple[int, int]]] = set()
         references = Workers(_REFERENCE_THREADS, "artfs-fetch")
@@ -169,7 +170,7 @@ class _Interruptible(ByteSink):
 
 
 def _collect(
-    pending: set[Future[tuple[int, int]]], totals: tuple[int, int], on_progress: Progress | None
+    pending: set[Future[tuple[int, int]]], totals: tuple[int, int], on_progress: OnFilesDone | None
 ) -> tuple[tuple[int, int], set[Future[tuple[int, int]]]]:
     done, rest = wait(pending, return_when=FIRST_COMPLETED)
     files, size = totals

@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from artfs.errors import IntegrityError
+from artfs.model.progress import OnShareDone
 from artfs.repository.repository import Repository
 from artfs.repository.survey import Holder, Problem, Survey, take_survey
 from artfs.repository.verify_checks import CHECKS
 from artfs.repository.verify_data import check_every_byte
-from artfs.repository.verify_packs import Progress
 from artfs.repository.verify_trust import distrust_damaged, trust_restored
 
-__all__ = ["Problem", "Progress", "VerifyReport", "verify_repository"]
+__all__ = ["Problem", "VerifyReport", "verify_repository"]
 
 #: How often versions that were moved while they were looked at are looked at again. A repack moves each once.
 _LOOKS = 3
@@ -44,7 +44,7 @@ class VerifyReport:
         return not self.problems
 
 
-def verify_repository(repository: Repository, *, read_data: bool = False, on_progress: Progress | None = None) -> VerifyReport:
+def verify_repository(repository: Repository, *, read_data: bool = False, on_progress: OnShareDone | None = None) -> VerifyReport:
     """Check I1 to I4 and I8 over all live versions and unfinished contributions.
 
     With `read_data` also re-read all their bytes, telling bytes done and to do.
@@ -71,7 +71,7 @@ def verify_repository(repository: Repository, *, read_data: bool = False, on_pro
     return report
 
 
-def _check(survey: Survey, on_progress: Progress | None, *, read_data: bool) -> tuple[list[Problem], int]:
+def _check(survey: Survey, on_progress: OnShareDone | None, *, read_data: bool) -> tuple[list[Problem], int]:
     problems = [problem for check in CHECKS for problem in check(survey)]
     if not read_data:
         return problems, 0

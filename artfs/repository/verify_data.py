@@ -17,8 +17,9 @@ from artfs.model.chunk_list import decode_chunk_list
 from artfs.model.entry import ChunkRef, Entry, PackId, pack_key
 from artfs.model.manifest_root import PageRef
 from artfs.model.page import decode_page
+from artfs.model.progress import OnShareDone
 from artfs.repository.survey import Problem, Survey
-from artfs.repository.verify_packs import PackResult, Progress, read_packs
+from artfs.repository.verify_packs import PackResult, read_packs
 from artfs.repository.verify_walk import read_each, walk_manifests
 
 
@@ -32,7 +33,7 @@ class _Damage:
     paths: dict[str, None] = field(default_factory=dict)
 
 
-def check_every_byte(survey: Survey, on_progress: Progress | None) -> tuple[list[Problem], int]:
+def check_every_byte(survey: Survey, on_progress: OnShareDone | None) -> tuple[list[Problem], int]:
     """The problems found, and how many stored bytes were read."""
     sizes = {pack: survey.objects[pack_key(pack)] for pack in sorted(survey.all_needed()) if pack_key(pack) in survey.objects}
     results = read_packs(survey.repository.objects, sizes, on_progress)

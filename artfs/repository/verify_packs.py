@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,10 +21,8 @@ from artfs.chunks.pack import decode_chunk_table
 from artfs.content.pipeline import Pipeline
 from artfs.errors import IntegrityError, NotFound
 from artfs.model.entry import ChunkRef, PackId, pack_key
+from artfs.model.progress import OnShareDone
 from artfs.objectstore.protocol import ObjectStore, Piece
-
-#: Called with the bytes done and the bytes to do.
-Progress = Callable[[int, int], None]
 
 #: Bytes of one request, but for less than one chunk more.
 _READ_SIZE = 8 << 20
@@ -51,8 +49,10 @@ class PackResult:
         return place < len(self.sound) and self.sound[place] == fingerprint
 
 
-def read_packs(objects: ObjectStore, sizes: Mapping[PackId, int], on_progress: Progress | None = None) -> dict[PackId, PackResult]:
-    """Read the packs, which have these sizes, in this order."""
+def read_packs(
+    objects: ObjectStore, sizes: Mapping[PackId, int], on_progress: OnShareDone | None = None
+) -> dict[PackId, PackResult]:
+    """Read the packs, which have these sizes, in this order. `on_progress` is told the bytes done and those to do."""
     total = sum(sizes.values())
     done = 0
     results: dict[PackId, PackResult] = {}

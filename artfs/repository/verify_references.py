@@ -8,7 +8,7 @@ Blocking; any thread. Homes are asked by a few threads, progress is reported fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,11 +17,9 @@ from artfs.content.workers import Workers
 from artfs.errors import ArtfsError
 from artfs.model.digest import Digest
 from artfs.model.entry import Entry, Kind, Reference
+from artfs.model.progress import OnShareDone
 from artfs.model.records import VersionRecord
 from artfs.repository.repository import Repository
-
-#: Called with the number of references looked at and of those to look at.
-Progress = Callable[[int, int], None]
 
 _THREADS = 16
 
@@ -55,9 +53,12 @@ class _Place:
 
 
 def verify_references(
-    repository: Repository, versions: Iterable[VersionRecord] | None = None, *, on_progress: Progress | None = None
+    repository: Repository, versions: Iterable[VersionRecord] | None = None, *, on_progress: OnShareDone | None = None
 ) -> ReferencesReport:
-    """Look at all references of `versions`, or of all live ones. Problems are sorted by path."""
+    """Look at all references of `versions`, or of all live ones. Problems are sorted by path.
+
+    `on_progress` is told the references that were looked at and those to look at, each once in however many versions it is.
+    """
     report = ReferencesReport()
     places = _find_references(repository, repository.registry.versions.iter_live() if versions is None else versions)
     known = [place for place in places if repository.references.can_fetch(place.reference.uri)]

@@ -12,7 +12,7 @@ Any thread. `on_progress` is called by the thread that warms; an error that it r
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,12 +24,10 @@ from artfs.content.workers import Workers
 from artfs.errors import ConfigNotValid, EntryNotFound, StoreFull, UserError
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, Entry, Kind
+from artfs.model.progress import OnShareDone
 from artfs.model.records import VersionRecord
 from artfs.repository.repository import Repository
 from artfs.repository.version_chunks import iter_entry_chunks, iter_manifest_chunks
-
-#: Called with the bytes that are here and those that shall be; the latter grow while the manifest is read.
-Progress = Callable[[int, int], None]
 
 _MIB = 1 << 20
 #: Of one piece of work, about a request: its bytes as stored, and as they are once decoded.
@@ -75,11 +73,12 @@ class _Wanted:
             self.refs += new.values()
 
 
-def warm_version(repository: Repository, version: VersionRecord, path: str = "", on_progress: Progress | None = None) -> Warmed:
+def warm_version(repository: Repository, version: VersionRecord, path: str = "", on_progress: OnShareDone | None = None) -> Warmed:
     """Fetch what is not here of the chunks of `version`, or of what is at or below `path`, and of the manifest.
 
     UserError where the object store is on this machine, ConfigNotValid without a cache, EntryNotFound without such a path;
     StoreFull when the cache cannot hold all of it, before content is fetched where the limit alone tells. What reading raises.
+    `on_progress` is told the bytes that are here and those that shall be; the latter grow while the manifest is read.
     """
     cache = _cache_of(repository, version)
     wanted = _survey(repository, cache, version, path, on_progress)
@@ -112,7 +111,9 @@ def _named(version: VersionRecord, path: str) -> str:
     return f"{version.qualified_name}/{path}" if path else version.qualified_name
 
 
-def _survey(repository: Repository, cache: DiskCache, version: VersionRecord, path: str, on_progress: Progress | None) -> _Wanted:
+def _survey(
+    repository: Repository, cache: DiskCache, version: VersionRecord, path: str, on_progress: OnShareDone | None
+) -> _Wanted:
     """What there is to fetch. Reads the manifest and the chunk lists, each after it was seen whether they are here."""
     wanted = _Wanted(cache.limit)
     wanted.add(cache, [version.manifest])
@@ -140,7 +141,7 @@ def _batches(manifest: Manifest, version: VersionRecord, path: str) -> Iterator[
         yield batch
 
 
-def _fetch(repository: Repository, wanted: _Wanted, on_progress: Progress | None) -> None:
+def _fetch(repository: Repository, wanted: _Wanted, on_progress: OnShareDone | None) -> None:
     """Have all chunks pass through the cache, which keeps them; what is in it is checked, and is now the last to be evicted."""
     most = max(1, min(_MOST_PIECES, repository.config.memory // _MEMORY_OF_PIECE))
     workers = Workers(most, "artfs-warm")
