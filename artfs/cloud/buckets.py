@@ -53,6 +53,10 @@ class BucketClient(Protocol):
         """How addresses of this vendor begin: `s3` or `gs`."""
         ...
 
+    def prepare(self, bucket: str) -> None:
+        """Do what the first call brings with it, but for asking the bucket: load the vendor's packages, find credentials."""
+        ...
+
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
         """The current object, or the named version of it. Raises NotFound."""
         ...

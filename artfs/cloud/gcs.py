@@ -42,6 +42,9 @@ class GcsClient:
     def scheme(self) -> str:
         return "gs"
 
+    def prepare(self, bucket: str) -> None:
+        self._session.get().store(bucket)
+
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
         return self._ask(_uri(bucket, key, version_id), partial(_look, bucket, key, version_id))
 

@@ -49,6 +49,9 @@ class S3Client:
     def scheme(self) -> str:
         return "s3"
 
+    def prepare(self, bucket: str) -> None:
+        self._session.get().store(bucket)
+
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
         asked = {"Bucket": bucket, "Key": key, **({"VersionId": version_id} if version_id else {})}
         answer = self._ask(_uri(bucket, key, version_id), lambda session: session.client.head_object(**asked))

@@ -94,7 +94,7 @@ def decode_request(text: str) -> MountRequest:
 
 def serve(request: MountRequest, on_ready: Callable[[MountInfo], None], repository: Repository | None = None) -> None:
     """Mount, say so, serve until unmounted. `repository` stands in for the one that the settings name."""
-    repository = repository or open_repository(request.config)
+    repository = repository or open_repository(request.config, to_serve=True)
     try:
         _serve(request, on_ready, repository)
     finally:

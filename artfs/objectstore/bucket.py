@@ -38,6 +38,10 @@ class BucketStore:
     def is_remote(self) -> bool:
         return True
 
+    def prepare(self) -> None:
+        """Do what the first request brings with it, but for asking the server."""
+        self._client.prepare(self._bucket)
+
     def put(self, key: str, data: Sequence[Buffer]) -> None:
         at = self._prefix + check_key(key)
         with self._explained(key):

@@ -48,16 +48,16 @@ class Collections:
                 raise NotFound(missing_artifact(connection, artifact))
             return found[0]
 
-        return self._database.read(work)
+        return self._database.read_once(work)
 
     def projects(self) -> list[tuple[str, str]]:
         """All (entity, project), sorted."""
         query = select(entities.c.name, projects.c.name).join(projects, projects.c.entity_id == entities.c.id)
-        return sorted((entity, project) for entity, project in self._database.read(lambda c: c.execute(query).all()))
+        return sorted((entity, project) for entity, project in self._database.read_once(lambda c: c.execute(query).all()))
 
     def list(self, entity: str, project: str) -> list[CollectionRecord]:
         """The collections of a project by name; none when there is no such project."""
-        found = self._database.read(lambda connection: _select(connection, is_project(entity, project)))
+        found = self._database.read_once(lambda connection: _select(connection, is_project(entity, project)))
         return sorted(found, key=lambda record: record.artifact)
 
 

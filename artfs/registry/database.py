@@ -14,7 +14,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -163,13 +163,18 @@ class Database:
         return self._engine.dialect.name
 
     def detach(self) -> Any:
-        """A connection of the driver that is the caller's alone from now on. Raises as `read` does."""
+        """A connection of the driver that is the caller's alone from now on. Raises as `read` does.
+
+        The next transaction finds another one in its place, as connecting to a server that is far away takes several round trips.
+        """
         self.prepare()
         try:
             with self._gate.passing():
                 pooled = self._engine.raw_connection()
                 connection = pooled.dbapi_connection
                 pooled.detach()
+                with suppress(*self._errors):  # whoever needs it will say so
+                    self._engine.raw_connection().close()  # back to the pool
                 return connection
         except self._errors as error:
             raise self._explain(error).error from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
@@ -36,10 +36,17 @@ _VERSIONS = (
 def select_versions(
     connection: Connection, *criteria: ColumnElement[bool], order_by: Any = None, limit: int | None = None
 ) -> list[VersionRecord]:
-    """The versions that meet all criteria, with their aliases."""
-    rows = connection.execute(_VERSIONS.where(*criteria).order_by(order_by).limit(limit)).all()
-    names = _aliases_of(connection, [row.id for row in rows])
-    return [_as_record(row, tuple(names.get(row.id, ()))) for row in rows]
+    """The versions that meet all criteria, with their aliases. One statement, as the server may be far away."""
+    if limit is not None:
+        criteria = (versions.c.id.in_(_VERSIONS.with_only_columns(versions.c.id).where(*criteria).order_by(order_by).limit(limit)),)
+    query = _VERSIONS.add_columns(aliases.c.name.label("alias")).outerjoin(aliases, aliases.c.version_id == versions.c.id)
+    found: dict[int, tuple[Row[Any], list[str]]] = {}
+    for row in connection.execute(query.where(*criteria).order_by(order_by)):
+        _, names = found.setdefault(row.id, (row, []))
+        if row.alias is not None:
+            names.append(row.alias)
+    # Sorted here, as databases disagree on the order of text.
+    return [_as_record(row, tuple(sorted(names))) for row, names in found.values()]
 
 
 def get_version(connection: Connection, version_id: int) -> VersionRecord:
@@ -86,16 +93,6 @@ def find_live(connection: Connection, collection_id: int, criterion: ColumnEleme
     """The live version of the collection that meets the criterion, which at most one does."""
     found = select_versions(connection, versions.c.collection_id == collection_id, IS_LIVE, criterion)
     return found[0] if found else None
-
-
-def _aliases_of(connection: Connection, version_ids: Sequence[int]) -> Mapping[int, list[str]]:
-    names: dict[int, list[str]] = {}
-    for start in range(0, len(version_ids), BATCH):
-        query = select(aliases.c.version_id, aliases.c.name).where(aliases.c.version_id.in_(version_ids[start : start + BATCH]))
-        for version_id, name in connection.execute(query):
-            names.setdefault(version_id, []).append(name)
-    # Sorted here, as databases disagree on the order of text.
-    return {version_id: sorted(found) for version_id, found in names.items()}
 
 
 def _as_record(row: Row[Any], names: tuple[str, ...]) -> VersionRecord:

@@ -18,7 +18,7 @@ from artfs.registry.database import Database
 from artfs.registry.dialects import now
 from artfs.registry.moves import move_version
 from artfs.registry.schema import aliases, packs, version_packs, versions
-from artfs.registry.scopes import find_collection_id, lock_collection_of, require_collection_id
+from artfs.registry.scopes import find_collection_id, is_artifact, lock_collection_of, require_collection_id
 from artfs.registry.suggestions import missing_version
 from artfs.registry.version_rows import (
     BATCH,
@@ -57,20 +57,20 @@ class Versions:
 
     def resolve(self, name: VersionName) -> VersionRecord:
         """The version that a label or an alias means now. NotFound says what there is instead, or that it was deleted."""
+        if name.number is not None:
+            criterion = versions.c.number == name.number
+        else:
+            here = (aliases.c.collection_id == versions.c.collection_id) & (aliases.c.name == name.selector)
+            criterion = versions.c.id == select(aliases.c.version_id).where(here).correlate(versions).scalar_subquery()
 
         def work(connection: Connection) -> VersionRecord:
-            collection_id = require_collection_id(connection, name.artifact)
-            if name.number is not None:
-                criterion = versions.c.number == name.number
-            else:
-                here = (aliases.c.collection_id == collection_id) & (aliases.c.name == name.selector)
-                criterion = versions.c.id == select(aliases.c.version_id).where(here).scalar_subquery()
-            found = select_versions(connection, versions.c.collection_id == collection_id, criterion)
+            found = select_versions(connection, is_artifact(name.artifact), criterion)
             if not found:
+                collection_id = require_collection_id(connection, name.artifact)
                 raise NotFound(missing_version(connection, name.artifact, collection_id, name.selector))
             return require_live(found[0])
 
-        return self._database.read(work)
+        return self._database.read_once(work)
 
     def get(self, version_id: int) -> VersionRecord:
         """The version with this id, deleted ones too (their `state` says so)."""
@@ -180,27 +180,23 @@ class Versions:
 
     def list(self, artifact: ArtifactName) -> list[VersionRecord]:
         """The live versions of the artifact, newest first. Raises NotFound when there is no such artifact."""
-
-        def work(connection: Connection) -> list[VersionRecord]:
-            collection_id = require_collection_id(connection, artifact)
-            criterion = versions.c.collection_id == collection_id
-            return select_versions(connection, criterion, IS_LIVE, order_by=versions.c.number.desc())
-
-        return self._database.read(work)
+        return self._database.read_once(lambda connection: _newest_first(connection, artifact))
 
     def newest(self, artifact: ArtifactName) -> VersionRecord | None:
         """The live version with the highest number. Raises NotFound when there is no such artifact."""
-
-        def work(connection: Connection) -> VersionRecord | None:
-            criterion = versions.c.collection_id == require_collection_id(connection, artifact)
-            found = select_versions(connection, criterion, IS_LIVE, order_by=versions.c.number.desc(), limit=1)
-            return found[0] if found else None
-
-        return self._database.read(work)
+        found = self._database.read_once(lambda connection: _newest_first(connection, artifact, limit=1))
+        return found[0] if found else None
 
     def _live_after(self, version_id: int) -> Sequence[VersionRecord]:
         criteria = (IS_LIVE, versions.c.id > version_id)
         return self._database.read(lambda connection: select_versions(connection, *criteria, order_by=versions.c.id, limit=BATCH))
+
+
+def _newest_first(connection: Connection, artifact: ArtifactName, limit: int | None = None) -> list[VersionRecord]:
+    found = select_versions(connection, is_artifact(artifact), IS_LIVE, order_by=versions.c.number.desc(), limit=limit)
+    if not found:
+        require_collection_id(connection, artifact)
+    return found
 
 
 def _needed_packs(connection: Connection, version_id: int) -> frozenset[PackId]:

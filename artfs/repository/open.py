@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
+from functools import partial
 
 from artfs.chunks.disk_cache.open import open_disk_cache
 from artfs.chunks.shared_fetches import SharedFetches
@@ -15,6 +17,7 @@ from artfs.content.reader import ContentReader
 from artfs.content.reference_reader import ReferenceReader
 from artfs.content.workers import Workers
 from artfs.model.secret_uris import shown_uri
+from artfs.objectstore.bucket import BucketStore
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
 from artfs.objectstore.protocol import ObjectStore
@@ -31,25 +34,26 @@ from artfs.repository.repository import Repository
 _FETCH_THREADS = 16
 
 
-def open_repository(config: Config, *, to_write: bool = False) -> Repository:
+def open_repository(config: Config, *, to_write: bool = False, to_serve: bool = False) -> Repository:
     """Open the registry and the object store that `config` names, creating what is not there yet.
 
-    With `to_write`, a remote object store is met in the background while the registry is opened: reading may do without it.
+    A remote object store is made ready in the background while the registry is opened: with `to_serve` without asking it, as
+    reading may do without it, and with `to_write` by a first request.
     """
     _keep_private(config)
     objects = open_objects(config.objects)
-    if to_write and objects.is_remote:
-        threading.Thread(target=_meet, args=(objects,), name="artfs-meet-store", daemon=True).start()
+    if isinstance(objects, BucketStore) and (to_write or to_serve):
+        prepare = partial(objects.get, MARK_KEY) if to_write else objects.prepare
+        threading.Thread(target=_try, args=(prepare,), name="artfs-meet-store", daemon=True).start()
     known = _known_files(config)
     # What was read before is read without the registry too; whoever needs it will say so.
     registry = open_registry(config.registry, at_once=known is None or not known.are_there)
     return assemble_repository(config, registry, objects)
 
 
-def _meet(objects: ObjectStore) -> None:
-    """Do what the first request brings with it: loading the vendor's packages, finding credentials, connecting."""
+def _try(prepare: Callable[[], object]) -> None:
     with contextlib.suppress(Exception):  # whoever needs it meets the same, and tells it
-        objects.get(MARK_KEY)
+        prepare()
 
 
 def _known_files(config: Config) -> KnownFiles | None:

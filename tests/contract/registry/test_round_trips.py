@@ -13,6 +13,7 @@ from artfs.model.entry import ChunkRef, make_pack_id
 from artfs.model.names import ArtifactName
 from artfs.registry.open import Registry, open_registry
 from tests.contract.registry.relay import Relay, relay_to
+from tests.contract.registry.writer import BIKE, Writer
 from tests.servers.postgres import PostgresServer
 
 ARTIFACT = ArtifactName("someone", "project", "name")
@@ -40,6 +41,23 @@ def test_a_look_up_is_one_round_trip(relay: Relay, far: Registry) -> None:
     relay.sent.clear()
     assert not far.packs.find_chunks(ARTIFACT.entity, lease, [digest_of(b"chunk")])
     assert len(relay.sent) == 1
+
+
+def test_versions_are_listed_and_found_by_name_in_one_round_trip_each(relay: Relay, far: Registry) -> None:
+    writer = Writer(far)
+    made = [writer.log(content, aliases=("best",)).version for content in (b"A", b"B")]
+    relay.sent.clear()
+    assert [version.number for version in far.versions.list(BIKE)] == [1, 0]
+    assert far.versions.newest(BIKE) == writer.resolve("best")
+    assert writer.resolve("v0").id == made[0].id
+    assert len(relay.sent) == 4
+
+
+def test_who_listens_leaves_a_connection_for_the_next_transaction(relay: Relay, far: Registry) -> None:
+    with closing(far._database.detach()):
+        relay.sent.clear()
+        far.collections.find(ARTIFACT)
+        assert len(relay.sent) == 1
 
 
 def test_a_server_that_was_connected_to_just_now_is_not_asked_whether_it_is_there(relay: Relay, far: Registry) -> None:

@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from artfs.cloud.buckets import PreconditionFailed
+from artfs.cloud.gcs import GcsClient
+from artfs.cloud.s3 import S3Client
 from artfs.errors import ArtfsError, NotFound, UserError
-from tests.unit.cloud.conftest import Place
+from tests.unit.cloud.conftest import IMPATIENT, Place
 
 DATA = bytes(range(256)) * 400
 
@@ -34,6 +37,12 @@ PLAIN_KEYS = [
     "~'()*!$,;:@",
 ]
 ODD_KEYS = ["a//b", "/a", "a/./b", "a/../../b", "tab\tkey", "a\\b"]
+
+
+def test_a_client_is_made_ready_without_asking_the_server(place: Place) -> None:
+    with closing(S3Client(IMPATIENT) if place.scheme == "s3" else GcsClient(IMPATIENT)) as client:
+        client.prepare(place.bucket)
+    assert place.proxy.requests() == []
 
 
 def test_the_facts_of_an_object_are_those_of_its_list_and_its_bytes(place: Place) -> None:
