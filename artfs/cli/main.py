@@ -17,7 +17,7 @@ from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from artfs.cli import failure
 from artfs.cli.completion import words_of_bash
@@ -101,7 +101,17 @@ def load_command(name: str) -> TyperCommand:
     module = importlib.import_module(f"artfs.cli.commands.{name.replace('-', '_')}")
     single = typer.Typer(add_completion=False, rich_markup_mode=_markup_mode())
     single.command(name, help=_unwrapped(module.command.__doc__), epilog=f"Example: {module.EXAMPLE}")(module.command)
-    return cast("TyperCommand", typer.main.get_command(single))
+    command = cast("TyperCommand", typer.main.get_command(single))
+    for parameter in command.params:
+        if isinstance(parameter, TyperArgument) and not parameter.type_descriptor.is_choice:
+            parameter.display_type = _no_type  # type: ignore[method-assign]
+    return command
+
+
+def _no_type(ctx: Any) -> str:
+    """What help shows of an argument's type: those of Python, such as list[str], say nothing to who uses a shell."""
+    del ctx
+    return ""
 
 
 def _unwrapped(text: str) -> str:

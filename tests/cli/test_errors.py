@@ -79,7 +79,7 @@ def test_ctrl_c_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
         (["ls", "--nothing"], "No such option: --nothing"),
         (["ls", "a", "b"], "unexpected extra argument"),
         (["lineage", "a", "--depth", "x"], "value for '--depth': 'x' is no whole number (try"),
-        (["cache", "foo"], "value for 'action': 'foo' is not one of 'show', 'verify', 'clear', 'pin', 'unpin' (try"),
+        (["cache", "foo"], "value for 'ACTION': 'foo' is not one of 'show', 'verify', 'clear', 'pin', 'unpin' (try"),
         (["--nothing", "ls"], "No such option: --nothing"),
     ],
 )

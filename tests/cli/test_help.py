@@ -45,6 +45,7 @@ def test_every_command_has_help_with_an_example_that_parses(artfs: Artfs, name: 
     example = importlib.import_module(f"artfs.cli.commands.{name.replace('-', '_')}").EXAMPLE
     text = artfs(name, "--help").out
     assert example in " ".join(text.split())
+    assert re.search(r"<(str|path|list)|\.\.\.[]}]\.\.\.|dynamic", text) is None, "what says nothing to a user"
     assert parse(example) == name
 
 

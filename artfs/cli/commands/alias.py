@@ -19,9 +19,7 @@ EXAMPLE = "artfs alias pets:v0 stable approved"
 def command(
     ctx: typer.Context,
     version: VersionArgument,
-    aliases: Annotated[
-        list[str], typer.Argument(metavar="ALIAS...", help="New or existing aliases.", autocompletion=complete_alias)
-    ],
+    aliases: Annotated[list[str], typer.Argument(metavar="ALIAS", help="New or existing aliases.", autocompletion=complete_alias)],
 ) -> None:
     """Move aliases to a version.
 

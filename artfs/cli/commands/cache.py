@@ -37,11 +37,11 @@ class Action(StrEnum):
 
 def command(
     ctx: typer.Context,
-    action: Annotated[Action, typer.Argument(help="What to do.")] = Action.SHOW,
+    action: Annotated[Action, typer.Argument(metavar="ACTION", help="What to do.")] = Action.SHOW,
     versions: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME:VERSION]...", help="To pin or unpin: versions by number or alias.", autocompletion=complete_version
+            metavar="NAME:VERSION", help="To pin or unpin: versions by number or alias.", autocompletion=complete_version
         ),
     ] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="With clear: what is pinned as well.")] = False,

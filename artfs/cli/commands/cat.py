@@ -22,7 +22,7 @@ def command(
     ctx: typer.Context,
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="NAME:VERSION/PATH...", help="Files, one after the other.", autocompletion=complete_target),
+        typer.Argument(metavar="NAME:VERSION/PATH", help="Files, one after the other.", autocompletion=complete_target),
     ],
     run: RunOption = None,
 ) -> None:

@@ -28,7 +28,7 @@ def command(
     target: TargetArgument,
     destination: Annotated[
         str | None,
-        typer.Argument(metavar="[DEST]", help="Folder to write to, made when it is not there; ./artifacts/NAME:vN by default."),
+        typer.Argument(metavar="DEST", help="Folder to write to, made when it is not there; ./artifacts/NAME:vN by default."),
     ] = None,
     allow_missing: Annotated[
         bool,

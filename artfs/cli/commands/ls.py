@@ -39,7 +39,7 @@ def command(
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME[:VERSION[/PATH]]]",
+            metavar="NAME[:VERSION[/PATH]]",
             help="A version (latest when none is given), or a path in one.",
             autocompletion=complete_target,
         ),

@@ -22,7 +22,7 @@ def command(
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TARGET]",
+            metavar="TARGET",
             help="What to see there: ENTITY/PROJECT, an artifact NAME, or a pinned NAME:VERSION; the current project by default.",
             autocompletion=complete_version,
         ),

@@ -51,6 +51,7 @@ SourcesArgument = Annotated[
         metavar="SOURCE",
         help="Files, folders, - for stdin, and URIs (http, https, s3, gs, file) of what is to be left where it is.",
         autocompletion=complete_source,
+        show_default=False,
         default_factory=lambda: None,
     ),
 ]

@@ -18,7 +18,7 @@ EXAMPLE = "artfs rm pets:v0"
 def command(
     ctx: typer.Context,
     versions: Annotated[
-        list[str], typer.Argument(metavar="NAME:VERSION...", help="Versions, by number or alias.", autocompletion=complete_version)
+        list[str], typer.Argument(metavar="NAME:VERSION", help="Versions, by number or alias.", autocompletion=complete_version)
     ],
     delete_aliases: Annotated[bool, typer.Option("--aliases", help="Delete the aliases of the versions, too.")] = False,
 ) -> None:

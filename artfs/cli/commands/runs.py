@@ -21,7 +21,7 @@ _COLUMNS = [Column("id", style="bold"), Column("name"), Column("job type"), Colu
 
 def command(
     ctx: typer.Context,
-    run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A run, to see what it has used and logged.")] = None,
+    run_id: Annotated[str | None, typer.Argument(metavar="ID", help="A run, to see what it has used and logged.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the runs of the project, or show one of them.

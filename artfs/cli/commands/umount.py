@@ -16,7 +16,7 @@ EXAMPLE = "artfs umount ./mnt"
 
 def command(
     ctx: typer.Context,
-    mountpoints: Annotated[list[Path], typer.Argument(metavar="MOUNTPOINT...", help="Where artfs is mounted.")],
+    mountpoints: Annotated[list[Path], typer.Argument(metavar="MOUNTPOINT", help="Where artfs is mounted.")],
     timeout: Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait for safety.")] = "1m",
 ) -> None:
     """Unmount, once acknowledged work is safe.

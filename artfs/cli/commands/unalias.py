@@ -19,7 +19,7 @@ EXAMPLE = "artfs unalias pets stable"
 def command(
     ctx: typer.Context,
     name: ArtifactArgument,
-    aliases: Annotated[list[str], typer.Argument(metavar="ALIAS...", help="Aliases it has.", autocompletion=complete_alias)],
+    aliases: Annotated[list[str], typer.Argument(metavar="ALIAS", help="Aliases it has.", autocompletion=complete_alias)],
 ) -> None:
     """Take aliases away from an artifact.
 

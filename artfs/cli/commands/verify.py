@@ -35,7 +35,7 @@ def command(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME:VERSION]...",
+            metavar="NAME:VERSION",
             help="With --references: the versions to look at, latest where none is given; all by default.",
             autocompletion=complete_version,
         ),

@@ -24,7 +24,7 @@ def command(
     targets: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME:VERSION/PATH...",
+            metavar="NAME:VERSION/PATH",
             help="Versions (latest when none is given), or paths in them.",
             autocompletion=complete_target,
         ),
