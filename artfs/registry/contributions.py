@@ -145,15 +145,19 @@ class Contributions:
 
     def needed_packs(self, numbers: Iterable[int]) -> frozenset[PackId]:
         """The packs that the contributions with these ids need; one that was finished or given up needs none."""
+        return frozenset[PackId]().union(*self.needed_by_each(numbers).values())
+
+    def needed_by_each(self, numbers: Iterable[int]) -> dict[int, frozenset[PackId]]:
+        """The packs that each of the contributions needs, in a few queries; none of those that were finished or given up."""
         wanted = sorted(set(numbers))
 
-        def work(connection: Connection) -> frozenset[PackId]:
-            query = select(packs.c.pack).join(contribution_packs)
-            found = (
-                connection.execute(query.where(contribution_packs.c.contribution_id.in_(batch))).scalars()
-                for batch in _batches(wanted)
-            )
-            return frozenset(PackId(pack) for batch in found for pack in batch)
+        def work(connection: Connection) -> dict[int, frozenset[PackId]]:
+            found: dict[int, set[PackId]] = {number: set() for number in wanted}
+            query = select(contribution_packs.c.contribution_id, packs.c.pack).join(packs)
+            for batch in _batches(wanted):
+                for row in connection.execute(query.where(contribution_packs.c.contribution_id.in_(batch))):
+                    found[row.contribution_id].add(PackId(row.pack))
+            return {number: frozenset(needed) for number, needed in found.items()}
 
         return self._database.read(work)
 

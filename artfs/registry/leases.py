@@ -19,6 +19,7 @@ from artfs.registry.lease_rows import end_lease, lock_active_lease, select_lease
 from artfs.registry.pack_rows import drop_pending
 from artfs.registry.schema import leases
 from artfs.registry.scopes import ensure_entity
+from artfs.registry.version_rows import BATCH
 
 
 class Leases:
@@ -84,16 +85,17 @@ class Leases:
         """Those that are alive and those that gc has not cleaned up behind, oldest first; none is ended by this."""
         return self._database.read_once(select_leases)
 
-    def remove(self, lease: LeaseId) -> None:
-        """Forget a lease whose leftovers are deleted. Raises Busy when it is alive; nothing happens when it is gone."""
+    def remove(self, *ids: LeaseId) -> None:
+        """Forget leases whose leftovers are deleted. Raises Busy when one is alive; one that is gone does not matter."""
 
         def work(connection: Connection) -> None:
-            alive = select_leases(
-                connection, leases.c.lease == lease, leases.c.ended_at.is_(None), leases.c.expires_at > now(connection)
-            )
-            if alive:
-                raise Busy(f"the commit of {alive[0].holder} is still under way: wait for it to end")
-            drop_pending(connection, lease)
-            connection.execute(delete(leases).where(leases.c.lease == lease))
+            for start in range(0, len(ids), BATCH):
+                batch = ids[start : start + BATCH]
+                these = leases.c.lease.in_(batch)
+                alive = select_leases(connection, these, leases.c.ended_at.is_(None), leases.c.expires_at > now(connection))
+                if alive:
+                    raise Busy(f"the commit of {alive[0].holder} is still under way: wait for it to end")
+                drop_pending(connection, batch)
+                connection.execute(delete(leases).where(these))
 
         self._database.write(work)

@@ -49,12 +49,15 @@ def drop_chunks(connection: Connection, pack_rows: Sequence[int]) -> None:
         connection.execute(delete(chunks).where(chunks.c.pack_id.in_(pack_rows[start : start + BATCH])))
 
 
-def drop_pending(connection: Connection, lease: LeaseId) -> None:
-    """Drop the packs a commit has written that has not been committed, and their chunks."""
-    pending = (packs.c.lease == lease) & (packs.c.state == "pending")
-    # Locked first, so that none of them can be committed between the two deletions.
-    query = select(packs.c.id).where(pending).order_by(packs.c.pack).with_for_update()
-    rows = list(connection.execute(query).scalars())
+def drop_pending(connection: Connection, leases: Sequence[LeaseId]) -> None:
+    """Drop the packs that commits have written which have not been committed, and their chunks."""
+    rows: list[int] = []
+    ordered = sorted(leases)  # as the packs, whose ids begin with them
+    for start in range(0, len(ordered), BATCH):
+        pending = packs.c.lease.in_(ordered[start : start + BATCH]) & (packs.c.state == "pending")
+        # Locked first, so that none of them can be committed between the two deletions.
+        query = select(packs.c.id).where(pending).order_by(packs.c.pack).with_for_update()
+        rows += connection.execute(query).scalars()
     drop_chunks(connection, rows)
     for start in range(0, len(rows), BATCH):
         connection.execute(delete(packs).where(packs.c.id.in_(rows[start : start + BATCH])))

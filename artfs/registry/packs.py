@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, exists, select, update
+from sqlalchemy import ARRAY, Connection, LargeBinary, Row, Select, bindparam, exists, func, select, true, update
 
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, LeaseId, PackId, lease_of_pack
@@ -28,23 +28,37 @@ _IS_USABLE = (packs.c.state == "committed") & packs.c.doomed_at.is_(None)
 #: Its chunks are offered. One of which verify has found that it is damaged has none left in the index.
 _IS_TRUSTED = exists().where(chunks.c.pack_id == packs.c.id)
 
-# MATERIALIZED: without it, and without statistics, PostgreSQL reads all chunks of each pack instead of the few that are asked for.
-_FOUND = (
-    select(chunks.c.digest, chunks.c.size, chunks.c.pack_id, chunks.c.offset, chunks.c.stored_size)
-    .where(
-        chunks.c.entity_id == select(entities.c.id).where(entities.c.name == bindparam("entity")).scalar_subquery(),
-        chunks.c.digest.in_(bindparam("digests", expanding=True)),
-    )
-    .cte("found")
-    .prefix_with("MATERIALIZED", dialect="postgresql")
-)
-_LYING = select(_FOUND.c.digest, _FOUND.c.size, packs.c.pack, _FOUND.c.offset, _FOUND.c.stored_size).join(
-    packs, packs.c.id == _FOUND.c.pack_id
-)
 _IS_OWN = (packs.c.state == "pending") & (packs.c.lease == bindparam("lease"))
-_FIND_CHUNKS: Select[Any] = _LYING.where(_IS_USABLE | _IS_OWN)
-#: A doomed pack can be had back until gc claims it.
-_FIND_DOOMED_TOO: Select[Any] = _LYING.add_columns(packs.c.doomed_at).where((packs.c.state == "committed") | _IS_OWN)
+
+
+@cache
+def _lying(dialect: str) -> Select[Any]:
+    """Where chunks of `entity` lie that have one of the `digests`, and in which pack."""
+    entity = select(entities.c.id).where(entities.c.name == bindparam("entity")).scalar_subquery()
+    found = select(chunks.c.digest, chunks.c.size, chunks.c.pack_id, chunks.c.offset, chunks.c.stored_size)
+    found = found.where(chunks.c.entity_id == entity)
+    if dialect == "postgresql":
+        # Digest for digest, which OFFSET keeps the planner from changing: while it has no statistics of new rows, it would read all
+        # chunks of the entity for each look-up, or all of each pack.
+        wanted = func.unnest(bindparam("digests", type_=ARRAY(LargeBinary))).table_valued("digest", name="wanted").render_derived()
+        each = found.where(chunks.c.digest == wanted.c.digest).offset(0).lateral("found")
+        joined, found_columns = wanted.join(each, true()).join(packs, packs.c.id == each.c.pack_id), each.c
+    else:
+        some = found.where(chunks.c.digest.in_(bindparam("digests", expanding=True))).cte("found")
+        joined, found_columns = some.join(packs, packs.c.id == some.c.pack_id), some.c
+    digest, size, _, offset, stored_size = found_columns
+    return select(digest, size, packs.c.pack, offset, stored_size).select_from(joined)
+
+
+@cache
+def _find_chunks(dialect: str) -> Select[Any]:
+    return _lying(dialect).where(_IS_USABLE | _IS_OWN)
+
+
+@cache
+def _find_doomed_too(dialect: str) -> Select[Any]:
+    """A doomed pack can be had back until gc claims it."""
+    return _lying(dialect).add_columns(packs.c.doomed_at).where((packs.c.state == "committed") | _IS_OWN)
 
 
 class Packs:
@@ -80,7 +94,7 @@ class Packs:
 
         Nothing is found in the packs `avoided`.
         """
-        refs = (ChunkRef(*row) for row in self._select_chunks(_FIND_CHUNKS, entity, lease, digests))
+        refs = (ChunkRef(*row) for row in self._select_chunks(_find_chunks(self._database.dialect), entity, lease, digests))
         return {ref.digest: ref for ref in refs if ref.pack not in avoided}
 
     def find_or_take_back(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
@@ -98,7 +112,7 @@ class Packs:
             connection.execute(update(packs).where(packs.c.id.in_([row.id for row in rows])).values(doomed_at=None))
             return {row.pack for row in rows}
 
-        rows = self._select_chunks(_FIND_DOOMED_TOO, entity, lease, digests)
+        rows = self._select_chunks(_find_doomed_too(self._database.dialect), entity, lease, digests)
         found = {row.digest: ChunkRef(*row[:5]) for row in rows if row.doomed_at is None}
         doomed = {row.digest: ChunkRef(*row[:5]) for row in rows if row.digest not in found}
         back = self._database.write(take_back) if doomed else set()
@@ -238,9 +252,9 @@ class Packs:
         gone = sorted(set(ids))
         self._database.write(lambda connection: forget_packs(connection, gone))
 
-    def drop_uncommitted(self, lease: LeaseId) -> None:
-        """Drop the rows of what a dead commit has stored."""
-        self._database.write(lambda connection: drop_pending(connection, lease))
+    def drop_uncommitted(self, *leases: LeaseId) -> None:
+        """Drop the rows of what dead commits have stored."""
+        self._database.write(lambda connection: drop_pending(connection, leases))
 
     def _select_chunks(self, query: Select[Any], entity: str, lease: LeaseId, digests: Sequence[Digest]) -> list[Any]:
         def work(connection: Connection) -> list[Any]:

@@ -8,13 +8,19 @@
 A commit in flight may have found a chunk just before its pack was doomed. It takes the pack back in its transaction; as packs
 doomed since the commit began are not deleted while its lease lives, the pack is still there. Each step can be repeated: a gc that
 dies is finished by the next one, and several may run at once.
+
+The registry is asked with a few statements for each hundred leases and packs, and memory is for as many, but for what is doomed at
+once. One call runs in one thread; a remote store is asked by several.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime, timedelta
 
-from artfs.model.entry import lease_prefix, pack_key
+from artfs.content.pipeline import InlineExecutor
+from artfs.model.entry import LeaseId, lease_prefix, pack_key
 from artfs.repository.binding import ensure_bound
 from artfs.repository.gc_report import KEPT_GRACE, Fate, GcReport, Rules
 from artfs.repository.repository import Repository
@@ -23,7 +29,10 @@ from artfs.repository.repository import Repository
 GRACE_S = 24 * 3600.0
 #: How long contributions wait for their finish after the last one, unless the caller says otherwise.
 ABANDONED_S = 7 * 24 * 3600.0
+#: Packs, or leases, that are dealt with together.
 _BATCH = 100
+#: Requests to a remote store under way at once.
+_REMOTE_THREADS = 16
 
 
 def collect_garbage(
@@ -49,9 +58,11 @@ def collect_garbage(
     in_flight = tuple(registry.leases.list_active())
     # All times are the registry's: this host's clock may be hours off, and would make the grace period so much shorter (I4).
     rules = Rules(registry.now(), timedelta(seconds=grace_s), in_flight)
-    _sweep_leases(repository, report, rules.ended_before)
-    if not dry_run:
-        _delete_doomed(repository, report, rules.doomed_before)
+    # One after the other, deleting from a bucket takes as many round trips.
+    with ThreadPoolExecutor(_REMOTE_THREADS, "artfs-gc") if repository.objects.is_remote else InlineExecutor() as pool:
+        _sweep_leases(repository, report, rules.ended_before, pool)
+        if not dry_run:
+            _delete_doomed(repository, report, rules.doomed_before, pool)
     _judge_packs(repository, report, rules, explain=explain)
     return report
 
@@ -66,34 +77,45 @@ def _give_up_abandoned(repository: Repository, report: GcReport, abandoned_s: fl
     report.abandoned += idle
 
 
-def _sweep_leases(repository: Repository, report: GcReport, ended_before: datetime) -> None:
-    leases = list(repository.registry.leases.list_collectable(ended_before))
+def _sweep_leases(repository: Repository, report: GcReport, ended_before: datetime, pool: Executor) -> None:
+    ids = [lease.id for lease in repository.registry.leases.list_collectable(ended_before)]
+    for start in range(0, len(ids), _BATCH):
+        _sweep(repository, report, ids[start : start + _BATCH], pool)
+
+
+def _sweep(repository: Repository, report: GcReport, leases: Sequence[LeaseId], pool: Executor) -> None:
+    packs = repository.registry.packs
     if not report.dry_run:
-        for lease in leases:
-            # They are over for good: no commit can succeed under them, so only packs that were committed keep their rows (I4).
-            repository.registry.packs.drop_uncommitted(lease.id)
+        # They are over for good: no commit can succeed under them, so only packs that were committed keep their rows (I4).
+        packs.drop_uncommitted(*leases)
     # Packs that were committed are those of versions, and go when these do.
-    named = {pack_key(pack) for pack in repository.registry.packs.committed_under(lease.id for lease in leases)}
-    for lease in leases:
-        for info in list(repository.objects.iter_objects(lease_prefix(lease.id))):
-            if info.key not in named:
-                report.leftovers.add(info.size)
-                if not report.dry_run:
-                    repository.objects.delete(info.key)
-        report.leases += 1
+    named = {pack_key(pack) for pack in packs.committed_under(leases)}
+
+    def sweep_one(lease: LeaseId) -> list[int]:
+        left = [info for info in repository.objects.iter_objects(lease_prefix(lease)) if info.key not in named]
         if not report.dry_run:
-            # Last: while the row is there, a gc that dies here is repeated by the next one.
-            repository.registry.leases.remove(lease.id)
+            for info in left:
+                repository.objects.delete(info.key)
+        return [info.size for info in left]
+
+    for sizes in pool.map(sweep_one, leases):
+        for size in sizes:
+            report.leftovers.add(size)
+    report.leases += len(leases)
+    if not report.dry_run:
+        # Last: while the rows are there, a gc that dies here is repeated by the next one.
+        repository.registry.leases.remove(*leases)
 
 
-def _delete_doomed(repository: Repository, report: GcReport, doomed_before: datetime) -> None:
+def _delete_doomed(repository: Repository, report: GcReport, doomed_before: datetime, pool: Executor) -> None:
     # Claimed first, deleted second, forgotten third: a commit that needs a claimed pack is refused instead of left with a hole, and
     # what a gc that died had claimed is claimed again.
     while claimed := repository.registry.packs.claim_doomed(doomed_before, _BATCH):
-        for pack in claimed:
-            repository.objects.delete(pack_key(pack.id))
-            report.deleted.add(pack.size)
+        for _ in pool.map(repository.objects.delete, [pack_key(pack.id) for pack in claimed]):
+            pass  # raises what went wrong
         repository.registry.packs.forget([pack.id for pack in claimed])
+        for pack in claimed:
+            report.deleted.add(pack.size)
 
 
 def _judge_packs(repository: Repository, report: GcReport, rules: Rules, *, explain: bool) -> None:

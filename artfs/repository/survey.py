@@ -77,7 +77,7 @@ def take_survey(repository: Repository) -> Survey:
     # Contributions before versions, so that one that is finished meanwhile is looked at as part of its version. Both before packs
     # and objects: what they need is there already when those are listed. What is committed later is not looked at.
     contributions = repository.registry.contributions.list_all()
-    contributed = {record.id: repository.registry.contributions.needed_packs([record.id]) for record in contributions}
+    contributed = repository.registry.contributions.needed_by_each(record.id for record in contributions)
     versions = list(repository.registry.versions.iter_live())
     needed = repository.registry.versions.needed_by_each(version.id for version in versions)
     packs = {pack.id: pack for pack in repository.registry.packs.iter_all()}
