@@ -34,9 +34,9 @@ from artfs.cloud.http_answer import (
 )
 from artfs.cloud.http_environment import HttpEnvironment
 from artfs.cloud.http_errors import (
+    breaks_protocol,
     leads_elsewhere,
     leads_in_a_circle,
-    lies,
     may_pass,
     translate_error,
     translate_status,
@@ -246,7 +246,7 @@ def _follow(uri: str, address: str, location: str, hops: int) -> str:
         following = urljoin(address, location)
         scheme = parse_url(following).scheme
     except (HTTPError, ValueError) as error:
-        raise lies(uri, "it redirects to what is no address") from error
+        raise breaks_protocol(uri, "it redirects to what is no address") from error
     if hops == _MAX_REDIRECTS:
         raise leads_in_a_circle(uri, following, hops)
     if scheme not in {"http", "https"}:

@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
-from artfs.cloud.http_errors import ended_early, lies, too_slow
+from artfs.cloud.http_errors import breaks_protocol, ended_early, too_slow
 
 _PIECE = 256 << 10
 #: Beyond, nanoseconds do not fit into 64 bits.
@@ -78,7 +78,7 @@ class HttpBody(Iterator[bytes]):
             raise too_slow(self._uri, self.received, self._budget.spent_s)
         if self._expected is not None and self.received > self._expected:
             self.close()
-            raise lies(self._uri, f"it sends more than the {self._expected} bytes that it promised")
+            raise breaks_protocol(self._uri, f"it sends more than the {self._expected} bytes that it promised")
         return piece
 
     def _read(self) -> bytes:
@@ -150,20 +150,20 @@ def size_if_unsatisfied(response: BaseHTTPResponse) -> int | None:
 
 
 def check_range(uri: str, response: BaseHTTPResponse, offset: int, length: int | None) -> tuple[int, int | None]:
-    """The bytes that a 206 brings, and the size of the whole; `lies` unless they are what was asked for."""
+    """The bytes that a 206 brings, and the size of the whole; ReferenceUnavailable unless they are what was asked for."""
     text = response.headers.get("Content-Range") or ""
     match = _CONTENT_RANGE.fullmatch(text)
     asked = f"bytes {offset}-{'' if length is None else offset + length - 1}"
     if not match:
-        raise lies(uri, f"it answers a request for {asked} with a part, and does not say which")
+        raise breaks_protocol(uri, f"it answers a request for {asked} with a part, and does not say which")
     first, last = int(match[1]), int(match[2])
     total = None if match[3] == "*" else int(match[3])
     count = last - first + 1
     reaches_end = total is not None and last == total - 1
     is_whole = count == length or (reaches_end and (length is None or count < length))
     if first != offset or not is_whole or (total is not None and last >= total):
-        raise lies(uri, f"it answers a request for {asked} with {text.strip()!r}")
+        raise breaks_protocol(uri, f"it answers a request for {asked} with {text.strip()!r}")
     promised = length_of(response)
     if promised is not None and promised != count:
-        raise lies(uri, f"it answers with {promised} bytes and calls them {text.strip()!r}")
+        raise breaks_protocol(uri, f"it answers with {promised} bytes and calls them {text.strip()!r}")
     return count, total

@@ -41,7 +41,7 @@ def leads_elsewhere(uri: str, last: str) -> ReferenceUnavailable:
     return ReferenceUnavailable(f"{shown_uri(uri)} redirects to {shown_uri(last)}, which is no address of http or https: check it")
 
 
-def lies(uri: str, what: str) -> ReferenceUnavailable:
+def breaks_protocol(uri: str, what: str) -> ReferenceUnavailable:
     """For a server that does not do what the protocol says."""
     return ReferenceUnavailable(
         f"{shown_uri(uri)} cannot be trusted: {what}; tell who keeps the server, or refer to a copy elsewhere"

@@ -47,8 +47,6 @@ class StagedNode(Node):
         path = self.item.paths[0] if self.item.paths else "(removed)"
         return f"{self.tree.artifact.name}/staging/{self.tree.name}/{path}".rstrip("/")
 
-    # paths
-
     def path_now(self) -> str:
         """Where it is now. Only inside the gate; ENOENT when it was removed."""
         try:
@@ -119,8 +117,6 @@ class StagedNode(Node):
             return self.item.files[-1]
         except IndexError:
             raise os_error(errno.ENOENT, self.where) from None
-
-    # directories
 
     def lookup(self, name: str) -> Node | None:
         with self.tree.gate.using_paths():
@@ -226,8 +222,6 @@ class StagedNode(Node):
     def readlink(self) -> str:
         with self.tree.gate.using_paths():
             return self.tree.directory.readlink(self.path_now())
-
-    # files
 
     def create(self, name: str, flags: int, mode: int) -> tuple[Node, OpenFile]:
         writing = bool(flags & _WRITING)

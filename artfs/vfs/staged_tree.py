@@ -85,8 +85,6 @@ class StagedTree:
         """How long the kernel may believe in the name of the staging directory: not at all while a commit is about to move it."""
         return self._views.name_timeout_s(self.artifact)
 
-    # items
-
     def item_at(self, path: str, status: StagedStat) -> StagedItem:
         """The item of what is at `path`, found or new."""
         with self._lock:
@@ -168,8 +166,6 @@ class StagedTree:
     def _below(self, top: str) -> list[tuple[str, StagedItem]]:
         inside = f"{top}/"
         return [(path, item) for path, item in list(self._items.items()) if path == top or path.startswith(inside)]
-
-    # writers
 
     def writer_opens(self) -> None:
         """A file is about to be opened for writing. Busy while the directory is committed."""
