@@ -113,7 +113,8 @@ def test_commit_adds_to_the_options_that_are_there(pets: Artfs, mountpoint: Path
 def test_a_new_artifact_can_be_staged_with_its_type(pets: Artfs, mountpoint: Path) -> None:
     path = Path(pets("stage", "net", "--type", "model").out.strip())
     (path / "weights").write_bytes(b"123")
-    assert pets("commit", path).out == "net:v0\n"
+    committed = pets("commit", path, "--json").json
+    assert (committed["name"], committed["created"], committed["file_count"]) == ("net:v0", True, 1)
     assert pets("show", "net", "--json").json["type"] == "model"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.cli.conftest import Artfs
+from tests.conftest import MakeDataset
 
 VERSION_KEYS = {
     "entity", "project", "artifact", "name", "version", "type", "aliases", "digest", "size", "file_count", "description",
@@ -123,6 +124,18 @@ def test_diff_says_what_was_added_removed_and_changed(pets: Artfs) -> None:
         ["-", "2000", "-", "images/dog.bin"],
         ["~", "9", "11", "readme.txt"],
     ]
+
+
+def test_what_writes_a_version_says_it_as_json_too(pets: Artfs, dataset: MakeDataset) -> None:
+    folder = dataset({"readme.txt": b"four pets\n"}, name="third")
+    for is_new in (True, False):
+        put = pets("put", folder, "pets", "--json").json
+        assert set(put) == VERSION_KEYS | {"created"}
+        assert (put["name"], put["created"]) == ("pets:v2", is_new)
+    alias = pets("alias", "pets:v2", "four", "--json").json
+    described = pets("describe", "pets:four", "-d", "four", "--json").json
+    assert set(alias) == set(described) == VERSION_KEYS
+    assert (alias["aliases"], described["description"]) == (["four", "latest"], "four")
 
 
 def test_diff_json_has_the_documented_keys(pets: Artfs) -> None:

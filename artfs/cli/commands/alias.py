@@ -8,8 +8,9 @@ import typer
 
 from artfs.cli.completion import complete_alias
 from artfs.cli.context import current
-from artfs.cli.options import VersionArgument
-from artfs.cli.output import print_line
+from artfs.cli.forms import version_form
+from artfs.cli.options import JsonOption, VersionArgument
+from artfs.cli.output import print_json, print_line
 from artfs.model.names import check_aliases
 from artfs.repository.open import open_repository
 
@@ -20,6 +21,7 @@ def command(
     ctx: typer.Context,
     version: VersionArgument,
     aliases: Annotated[list[str], typer.Argument(metavar="ALIAS", help="New or existing aliases.", autocompletion=complete_alias)],
+    as_json: JsonOption = False,
 ) -> None:
     """Move aliases to a version.
 
@@ -31,4 +33,7 @@ def command(
     with open_repository(invocation.config) as repository:
         record = repository.registry.versions.resolve(name)
         record = repository.registry.versions.edit_aliases(record.id, add=checked)
-    print_line(f"{record.name}\t{','.join(record.aliases)}")
+    if as_json:
+        print_json(version_form(record))
+    else:
+        print_line(f"{record.name}\t{','.join(record.aliases)}")

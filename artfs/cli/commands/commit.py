@@ -17,11 +17,12 @@ import typer
 
 from artfs import errors
 from artfs.cli.context import current
-from artfs.cli.options import AliasesOption, DescriptionOption, MetadataOption, parse_metadata
-from artfs.cli.output import print_line, print_note
+from artfs.cli.options import AliasesOption, DescriptionOption, JsonOption, MetadataOption, parse_metadata
+from artfs.cli.output import print_json, print_line, print_note
 from artfs.cli.staging_places import find_staging
+from artfs.config import Config
 from artfs.errors import ArtfsError, Busy, Conflict, IntegrityError, InternalError, ReadOnly, StoreFull, UserError
-from artfs.model.names import LATEST, check_aliases
+from artfs.model.names import LATEST, VersionName, check_aliases
 from artfs.vfs.staging.folder import OPTIONS_SUFFIX
 from artfs.vfs.staging.options import StagingOptions, parse_options
 
@@ -43,6 +44,7 @@ def command(
     aliases: AliasesOption = None,
     description: DescriptionOption = None,
     metadata: MetadataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a staging directory the next version, and print NAME:vN.
 
@@ -50,15 +52,28 @@ def command(
     directory is as it was.
     """
     options = StagingOptions(tuple(check_aliases(aliases)), description, parse_metadata(metadata))
-    staging = find_staging(path, current(ctx).config)
+    config = current(ctx).config
+    staging = find_staging(path, config)
     with _options_beside(staging.path, options) as merged:
         _rename(staging.path, staging.artifact_directory / (merged.aliases[0] if merged.aliases else LATEST))
     outcome = _last_line(staging.path, "commit")
     if outcome is None:
         raise InternalError(f"{path} was committed, but {_log(staging.path)} does not say as what")
+    if as_json:
+        print_json({**_version_form(config, VersionName(staging.artifact, outcome["version"])), "created": outcome["created"]})
+        return
     if not outcome["created"]:
         print_note(f"the content is that of {staging.artifact.name}:{outcome['version']} already")
     print_line(f"{staging.artifact.name}:{outcome['version']}")
+
+
+def _version_form(config: Config, name: VersionName) -> dict[str, Any]:
+    # A rename needs neither, and they take long to import.
+    from artfs.cli.forms import version_form
+    from artfs.repository.open import open_repository
+
+    with open_repository(config) as repository:
+        return version_form(repository.names.version(name))
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from artfs.cli.context import current
-from artfs.cli.options import DescriptionOption, MetadataOption, VersionArgument, parse_metadata
-from artfs.cli.output import print_line
+from artfs.cli.forms import version_form
+from artfs.cli.options import DescriptionOption, JsonOption, MetadataOption, VersionArgument, parse_metadata
+from artfs.cli.output import print_json, print_line
 from artfs.errors import UserError
 from artfs.repository.open import open_repository
 
@@ -18,11 +19,13 @@ EXAMPLE = "artfs describe pets:v0 -d 'cats and dogs' -m licence=CC0"
 def command(
     ctx: typer.Context,
     version: VersionArgument,
+    *,
     description: DescriptionOption = None,
     metadata: MetadataOption = None,
     unset: Annotated[
         list[str] | None, typer.Option("--unset", metavar="KEY", help="Metadata key to take away; may be repeated.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Change the description and the metadata of a version.
 
@@ -38,4 +41,7 @@ def command(
     with open_repository(invocation.config) as repository:
         record = repository.registry.versions.resolve(name)
         record = repository.registry.versions.update(record.id, **changes)
-    print_line(record.name)
+    if as_json:
+        print_json(version_form(record))
+    else:
+        print_line(record.name)

@@ -19,12 +19,13 @@ from artfs.cli.options import (
     AliasesOption,
     ArtifactArgument,
     DescriptionOption,
+    JsonOption,
     MetadataOption,
     RunOption,
     TypeOption,
     parse_metadata,
 )
-from artfs.cli.output import print_line, print_note, print_warning
+from artfs.cli.output import print_json, print_line, print_note, print_warning
 from artfs.cli.progress import progress
 from artfs.cli.sources import Source, in_words_of_put, parse_sources, readable
 from artfs.client.notices import secret_warning
@@ -94,6 +95,7 @@ def command(
         int, typer.Option("--max-objects", metavar="N", min=1, help="Refuse a URI that leads to more objects than this.")
     ] = DEFAULT_MAX_OBJECTS,
     run: RunOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Log files, folders and references as a version, and print NAME:vN.
 
@@ -122,6 +124,11 @@ def command(
     for source in wanted:
         if has_secret(source.uri):
             print_warning(secret_warning(source.uri))
+    if as_json:
+        from artfs.cli.forms import version_form
+
+        print_json({**version_form(outcome.version), "created": outcome.created})
+        return
     if not outcome.created:
         print_note(f"the content is that of {outcome.version.name} already")
     print_line(f"{name}:{outcome.version.label}")
