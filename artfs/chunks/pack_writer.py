@@ -42,7 +42,8 @@ class PackWriter:
     """Writes chunks into packs of about `target_size`.
 
     `next_id` names each new pack. `on_durable(pack, object size, chunks)` is called once for each pack when it is safely stored, in
-    the thread that stored it. After an error every further call but `discard` raises it: what is not yet durable is lost.
+    the thread that stored it. An error is raised when the next pack begins, and by every call after that but `discard`: what
+    is not yet durable is lost.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class PackWriter:
         The reference may be used at once in what is itself written later, but is good only when `flush` has returned. The bytes
         are copied: their memory is the caller's again.
         """
-        self._check()
+        if self._error is not None:
+            raise self._error
         view = memoryview(stored)
         if not 0 < view.nbytes <= size <= MAX_CHUNK_SIZE:
             raise InternalError(f"a chunk of {size} bytes that takes {view.nbytes} fits into no pack")
         if self._pack is None:
+            self._check()  # for each pack, not for each chunk: asking eight futures took longer than the rest of this
             self._pack = _Pack(self._next_id(), [], self._take_buffer())
         buffer = self._pack.buffer
         ref = ChunkRef(digest, size, self._pack.id, buffer.size, view.nbytes)
@@ -86,7 +89,7 @@ class PackWriter:
         return ref
 
     def send(self) -> None:
-        """Begin to put what waits in a pack that is not full, as `flush` will; an error is raised by the next call."""
+        """Begin to put what waits in a pack that is not full, as `flush` will; an error is raised by a later call."""
         if self._pack is not None:
             self._start_put()
 

@@ -35,19 +35,18 @@ _IS_OWN = (packs.c.state == "pending") & (packs.c.lease == bindparam("lease"))
 def _lying(dialect: str) -> Select[Any]:
     """Where chunks of `entity` lie that have one of the `digests`, and in which pack."""
     entity = select(entities.c.id).where(entities.c.name == bindparam("entity")).scalar_subquery()
-    found = select(chunks.c.digest, chunks.c.size, chunks.c.pack_id, chunks.c.offset, chunks.c.stored_size)
-    found = found.where(chunks.c.entity_id == entity)
+    rows = select(chunks.c.digest, chunks.c.size, chunks.c.pack_id, chunks.c.offset, chunks.c.stored_size)
+    rows = rows.where(chunks.c.entity_id == entity)
     if dialect == "postgresql":
-        # Digest for digest, which OFFSET keeps the planner from changing: while it has no statistics of new rows, it would read all
-        # chunks of the entity for each look-up, or all of each pack.
-        wanted = func.unnest(bindparam("digests", type_=ARRAY(LargeBinary))).table_valued("digest", name="wanted").render_derived()
-        each = found.where(chunks.c.digest == wanted.c.digest).offset(0).lateral("found")
-        joined, found_columns = wanted.join(each, true()).join(packs, packs.c.id == each.c.pack_id), each.c
+        # Digest for digest (OFFSET), and that before all else (MATERIALIZED): while PostgreSQL has no statistics of new rows, it
+        # would read all chunks of the entity for each look-up, or all of each pack.
+        wanted = func.unnest(bindparam("digests", type_=ARRAY(LargeBinary))).table_valued("digest").render_derived()
+        each = rows.where(chunks.c.digest == wanted.c.digest).offset(0).lateral()
+        found = select(each).select_from(wanted.join(each, true())).cte("found").prefix_with("MATERIALIZED")
     else:
-        some = found.where(chunks.c.digest.in_(bindparam("digests", expanding=True))).cte("found")
-        joined, found_columns = some.join(packs, packs.c.id == some.c.pack_id), some.c
-    digest, size, _, offset, stored_size = found_columns
-    return select(digest, size, packs.c.pack, offset, stored_size).select_from(joined)
+        found = rows.where(chunks.c.digest.in_(bindparam("digests", expanding=True))).cte("found")
+    lying = select(found.c.digest, found.c.size, packs.c.pack, found.c.offset, found.c.stored_size)
+    return lying.join(packs, packs.c.id == found.c.pack_id)
 
 
 @cache

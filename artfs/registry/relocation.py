@@ -65,7 +65,7 @@ def _find(connection: Connection, entity_id: int, digests: Sequence[Digest], mis
     gone = frozenset(missing)
     for start in range(0, len(digests), BATCH):
         asked = select(chunks).where(chunks.c.entity_id == entity_id, chunks.c.digest.in_(digests[start : start + BATCH]))
-        # MATERIALIZED for the same reason as in `packs.find_chunks`.
+        # MATERIALIZED: without it, and without statistics, PostgreSQL reads all chunks of each pack instead of the few asked for.
         lying = asked.cte("lying").prefix_with("MATERIALIZED", dialect="postgresql")
         query = (
             select(lying.c.digest, lying.c.size, packs.c.pack, lying.c.offset, lying.c.stored_size)
