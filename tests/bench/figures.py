@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from tests.bench import data
+from tests.bench.read_floor import measure_read_floor
 from tests.bench.references import measure_references
 from tests.bench.remote import measure_remote
 from tests.bench.report import Report, stopwatch
@@ -195,4 +196,5 @@ FIGURES: dict[str, Callable[[Report, Path, Scale], None]] = {
     "open": measure_open,
     "references": measure_references,
     "remote": measure_remote,
+    "read-floor": measure_read_floor,
 }

@@ -56,6 +56,10 @@ class Report:
             reached = None if aim is None else ratio >= aim
             self.rows.append(Row(figure, subject, value, unit, ratio, f"≥ {aim:g}" if aim else "", reached))
 
+    def add(self, figure: str, subject: str, value: float, *, unit: str) -> None:
+        """Add a row for what is worth knowing, and has no aim."""
+        self.rows.append(Row(figure, subject, value, unit))
+
     def bound(self, figure: str, value: float, *, unit: str, at_most: float | None = None, at_least: float | None = None) -> None:
         """Add a row for a figure that has a limit of its own."""
         if at_most is not None:

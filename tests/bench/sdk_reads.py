@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -33,14 +33,14 @@ def main() -> None:
     if what == "objects":
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=name)
         keys = sorted(found["Key"] for page in pages for found in page["Contents"])
-        print(_timed(threads, lambda key: _read(client, Bucket=bucket, Key=key), keys))
+        print(timed(threads, lambda key: _read(client, Bucket=bucket, Key=key), keys))
         return
     size = client.head_object(Bucket=bucket, Key=name)["ContentLength"]
     starts = range(0, size, RANGE)
     if what == "obstore":
-        print(_timed(threads, _obstore_range(bucket, name, size), starts))
+        print(timed(threads, obstore_range(bucket, name, size, os.environ), starts))
     else:
-        print(_timed(threads, lambda start: _read(client, Bucket=bucket, Key=name, Range=_span(start, size)), starts))
+        print(timed(threads, lambda start: _read(client, Bucket=bucket, Key=name, Range=_span(start, size)), starts))
 
 
 def _span(start: int, size: int) -> str:
@@ -51,23 +51,25 @@ def _read(client: Any, **asked: str) -> int:
     return len(client.get_object(**asked)["Body"].read())
 
 
-def _obstore_range(bucket: str, key: str, size: int) -> Callable[[int], int]:
+def obstore_range(bucket: str, key: str, size: int, environ: Mapping[str, str]) -> Callable[[int], int]:
+    """What reads the range that begins at an offset."""
     import obstore
     from obstore.store import S3Store
 
     store = S3Store(
         bucket,
-        endpoint=os.environ["AWS_ENDPOINT_URL"],
-        region=os.environ["AWS_DEFAULT_REGION"],
-        access_key_id=os.environ["AWS_ACCESS_KEY_ID"],
-        secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+        endpoint=environ["AWS_ENDPOINT_URL"],
+        region=environ["AWS_DEFAULT_REGION"],
+        access_key_id=environ["AWS_ACCESS_KEY_ID"],
+        secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
         client_options={"allow_http": True},
     )
     obstore.head(store, key)
     return lambda start: len(obstore.get_range(store, key, start=start, end=min(start + RANGE, size)))
 
 
-def _timed(threads: int, read: Callable[[Any], int], items: Iterable[Any]) -> float:
+def timed(threads: int, read: Callable[[Any], int], items: Iterable[Any]) -> float:
+    """The seconds that `read` takes for all items, by so many threads."""
     started = threading.Barrier(threads + 1)
     with ThreadPoolExecutor(threads) as executor:
         for _ in range(threads):  # the threads are there before the clock runs
