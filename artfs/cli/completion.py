@@ -1,4 +1,4 @@
-"""Shell completion of artifact names, versions, aliases and paths, read from the registry.
+"""Shell completion of artifact names, versions, aliases and paths, read from the registry, or from what is known while it is away.
 
 Bash takes a colon for the end of a word, so that it asks for the completion of `la` when the line says `get bike:la`, and expects
 to be given `latest`, not `bike:latest`. `words_of_bash` puts such words together before the line is parsed, and takes the part away
@@ -10,6 +10,7 @@ A completion never prints an error and creates nothing: a name that cannot be co
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager, redirect_stdout
@@ -21,10 +22,13 @@ from artfs.errors import ArtfsError
 
 if TYPE_CHECKING:
     from artfs.cli.context import Invocation
+    from artfs.model.records import VersionRecord
     from artfs.repository.repository import Repository
 
 #: What typer is told by the shell in.
 COMPLETE_VARIABLE = "_ARTFS_COMPLETE"
+#: Nobody waits for longer after a press of Tab.
+_PATIENCE_S = 3.0
 
 
 @contextmanager
@@ -113,6 +117,7 @@ def _complete(ctx: typer.Context, incomplete: str, candidates: Callable[[Invocat
 @contextmanager
 def _opened(ctx: typer.Context) -> Iterator[tuple[Invocation, Repository | None]]:
     from artfs.cli.context import current
+    from artfs.registry.database import hurried
     from artfs.repository.open import open_repository
 
     invocation = current(ctx)
@@ -120,8 +125,20 @@ def _opened(ctx: typer.Context) -> Iterator[tuple[Invocation, Repository | None]
     if invocation.config.registry.startswith(default_registry) and not invocation.config.data_dir.exists():
         yield invocation, None  # nothing was ever put: a press of Tab should not be what creates the registry
         return
-    with open_repository(invocation.config) as repository:
+    with _without_warnings(), hurried(_PATIENCE_S), open_repository(invocation.config) as repository:
         yield invocation, repository
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """That the registry is away would stand in the middle of what is being typed."""
+    logger = logging.getLogger("artfs")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _artifacts(invocation: Invocation, repository: Repository, incomplete: str) -> Iterator[str]:
@@ -130,7 +147,7 @@ def _artifacts(invocation: Invocation, repository: Repository, incomplete: str) 
     project = said[-1] if said else config.project
     entity = said[-2] if len(said) > 1 else config.entity
     prefix = "/".join([*said, ""])
-    for collection in repository.registry.collections.list(entity, project):
+    for collection in repository.names.collections(entity, project):
         yield prefix + collection.artifact.name
 
 
@@ -140,10 +157,9 @@ def _versions(invocation: Invocation, repository: Repository, incomplete: str) -
         yield from _artifacts(invocation, repository, incomplete)
         return
     artifact = invocation.artifact(head)
-    for alias in sorted(repository.registry.aliases.list(artifact)):
-        yield f"{head}:{alias}"
-    for version in repository.registry.versions.list(artifact):
-        yield f"{head}:{version.label}"
+    versions = repository.names.versions(artifact)
+    yield from (f"{head}:{alias}" for alias in _sorted_aliases(versions))
+    yield from (f"{head}:{version.label}" for version in versions)
 
 
 def _targets(invocation: Invocation, repository: Repository, incomplete: str) -> Iterator[str]:
@@ -155,11 +171,15 @@ def _targets(invocation: Invocation, repository: Repository, incomplete: str) ->
 
     selector, _, path = tail.partition("/")
     directory = path.rpartition("/")[0]
-    manifest = repository.manifest(repository.registry.versions.resolve(invocation.version(f"{head}:{selector}")))
+    manifest = repository.manifest(repository.names.version(invocation.version(f"{head}:{selector}")))
     for entry in manifest.list(directory):
         yield f"{head}:{selector}/{entry.path}{'/' if entry.kind is Kind.DIRECTORY else ''}"
 
 
 def _aliases(invocation: Invocation, repository: Repository, named: str) -> Iterator[str]:
     artifact = invocation.artifact(named.partition(":")[0])
-    yield from sorted(repository.registry.aliases.list(artifact))
+    yield from _sorted_aliases(repository.names.versions(artifact))
+
+
+def _sorted_aliases(versions: Iterable[VersionRecord]) -> list[str]:
+    return sorted(alias for version in versions for alias in version.aliases)

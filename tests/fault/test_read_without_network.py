@@ -35,10 +35,12 @@ Program = Callable[..., "subprocess.CompletedProcess[bytes]"]
 def artfs(remote_environ: Mapping[str, str]) -> Program:
     """The program, each time a new process; it has to succeed."""
 
-    def run(*arguments: str | Path, code: int = 0, home: Path | None = None) -> subprocess.CompletedProcess[bytes]:
-        environ = {**remote_environ, **({} if home is None else {"ARTFS_HOME": str(home)})}
+    def run(
+        *arguments: str | Path, code: int = 0, home: Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        said = {**remote_environ, **({} if home is None else {"ARTFS_HOME": str(home)}), **(environ or {})}
         command = [Path(sys.executable).with_name("artfs"), *arguments]
-        done = subprocess.run(command, env=environ, capture_output=True, timeout=120, check=False)
+        done = subprocess.run(command, env=said, capture_output=True, timeout=120, check=False)
         assert done.returncode == code, done.stderr.decode()
         return done
 
@@ -96,6 +98,8 @@ def test_the_program_reads_what_an_earlier_one_has_read(artfs: Program, pets: No
     assert artfs("diff", "pets:v1", "pets:latest").stdout == b""
     shown = json.loads(artfs("show", "pets:best", "--json").stdout)
     assert (shown["name"], shown["producers"], shown["consumers"]) == ("pets:v1", None, None)
+    completed = artfs(environ={"_ARTFS_COMPLETE": "complete_bash", "COMP_WORDS": "artfs get pets:", "COMP_CWORD": "2"})
+    assert (completed.stdout.split(), completed.stderr) == ([b"pets:best", b"pets:latest", b"pets:v1"], b"")
 
 
 def test_python_reads_what_an_earlier_process_has_read(
