@@ -36,6 +36,7 @@ class Collections:
         return found if found is not None and found.type == type else self._database.write(work)
 
     def find(self, artifact: ArtifactName) -> CollectionRecord | None:
+        """The collection; None when there is no such artifact."""
         found = self._database.read_once(lambda connection: _select(connection, is_artifact(artifact)))
         return found[0] if found else None
 

@@ -16,12 +16,13 @@ from artfs.model.chunk_list import encode_chunk_ref
 from artfs.model.entry import LeaseId, PackId
 from artfs.model.names import LATEST, ArtifactName, check_alias, format_version_label
 from artfs.model.records import CommitOutcome, Direction, VersionDraft, VersionImport, VersionRecord, VersionState
+from artfs.registry.batches import in_batches
 from artfs.registry.dialects import clock
 from artfs.registry.lease_rows import end_lease, lock_active_lease
 from artfs.registry.lineage_rows import add_edge
 from artfs.registry.schema import collections, packs, version_packs, versions
 from artfs.registry.scopes import CollectionRow, ensure_collection
-from artfs.registry.version_rows import BATCH, change_version, find_live, get_version, place_aliases
+from artfs.registry.version_rows import change_version, find_live, get_version, place_aliases
 
 
 def commit_draft(connection: Connection, draft: VersionDraft, producers: Iterable[str] = ()) -> CommitOutcome:
@@ -112,8 +113,7 @@ def claim_packs(connection: Connection, artifact: ArtifactName, lease: LeaseId, 
     """
     ordered = sorted(needed)
     rows: list[int] = []
-    for start in range(0, len(ordered), BATCH):
-        batch = ordered[start : start + BATCH]
+    for batch in in_batches(ordered):
         query = select(packs).where(packs.c.pack.in_(batch)).order_by(packs.c.pack).with_for_update()
         found = {row.pack: row for row in connection.execute(query)}
         for pack in batch:

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from artfs.errors import Conflict
 from artfs.model.chunk_list import decode_chunk_ref, encode_chunk_ref
 from artfs.model.contributions import ContributionDraft, ContributionRecord, ContributionSet, Wishes
 from artfs.model.entry import PackId
 from artfs.model.names import ArtifactName
-from artfs.model.records import CommitOutcome, VersionDraft
+from artfs.model.records import CommitOutcome, VersionDraft, VersionRecord, VersionState
+from artfs.registry.batches import in_batches
 from artfs.registry.commit import claim_packs, commit_draft
 from artfs.registry.database import Database
 from artfs.registry.dialects import now
@@ -26,7 +27,7 @@ from artfs.registry.lease_rows import end_lease, lock_active_lease
 from artfs.registry.lineage_rows import require_run
 from artfs.registry.schema import collections, contribution_packs, contributions, entities, packs, projects, runs
 from artfs.registry.scopes import ensure_collection, find_collection_id, is_artifact, lock_collection_of, require_collection
-from artfs.registry.version_rows import BATCH
+from artfs.registry.version_rows import get_version
 
 _IS_UNFINISHED: ColumnElement[bool] = contributions.c.version_id.is_(None)
 
@@ -104,12 +105,28 @@ class Contributions:
                 return None
             outcome = commit_draft(connection, draft, [found[number].run for number in merged])
             _release(connection, merged)
-            for batch in _batches(merged):
+            for batch in in_batches(merged):
                 finished = update(contributions).where(contributions.c.id.in_(batch))
                 connection.execute(finished.values(version_id=outcome.version.id))
             return outcome
 
         return self._database.write(work)
+
+    def find_finished(self, artifact: ArtifactName, distributed_id: str) -> tuple[VersionRecord, int] | None:
+        """The version that was finished last under this id, and how many contributions it has; None where it was deleted."""
+
+        def work(connection: Connection) -> tuple[VersionRecord, int] | None:
+            collection = contributions.c.collection_id == find_collection_id(connection, artifact)
+            mine = collection & (contributions.c.distributed_id == distributed_id)
+            finished = select(contributions.c.version_id).where(mine, ~_IS_UNFINISHED)
+            number = connection.execute(finished.order_by(contributions.c.id.desc()).limit(1)).scalar()
+            version = None if number is None else get_version(connection, number)
+            if version is None or version.state is not VersionState.COMMITTED:
+                return None
+            count = select(func.count()).select_from(contributions).where(mine, contributions.c.version_id == version.id)
+            return version, connection.execute(count).scalar_one()
+
+        return self._database.read(work)
 
     def list_all(self) -> list[ContributionRecord]:
         """All contributions that are not finished, in order."""
@@ -137,7 +154,7 @@ class Contributions:
             # Those that were found, and no others: one that is added in this moment begins a set of its own.
             numbers = [record.id for record in found]
             _release(connection, numbers)
-            for batch in _batches(numbers):
+            for batch in in_batches(numbers):
                 connection.execute(delete(contributions).where(contributions.c.id.in_(batch)))
             return _sets(found)[0]
 
@@ -154,7 +171,7 @@ class Contributions:
         def work(connection: Connection) -> dict[int, frozenset[PackId]]:
             found: dict[int, set[PackId]] = {number: set() for number in wanted}
             query = select(contribution_packs.c.contribution_id, packs.c.pack).join(packs)
-            for batch in _batches(wanted):
+            for batch in in_batches(wanted):
                 for row in connection.execute(query.where(contribution_packs.c.contribution_id.in_(batch))):
                     found[row.contribution_id].add(PackId(row.pack))
             return {number: frozenset(needed) for number, needed in found.items()}
@@ -171,19 +188,15 @@ def _rows(connection: Connection, numbers: Sequence[int]) -> list[Row[Any]]:
     """Id, run and version of those of the contributions that are there, finished ones among them."""
     query = select(contributions.c.id, contributions.c.version_id, runs.c.run).join(runs, runs.c.id == contributions.c.run_id)
     rows: list[Row[Any]] = []
-    for batch in _batches(numbers):
+    for batch in in_batches(numbers):
         rows.extend(connection.execute(query.where(contributions.c.id.in_(batch))))
     return rows
 
 
 def _release(connection: Connection, numbers: Sequence[int]) -> None:
     """The contributions need their packs no longer (I4): a version does by now, or nobody."""
-    for batch in _batches(numbers):
+    for batch in in_batches(numbers):
         connection.execute(delete(contribution_packs).where(contribution_packs.c.contribution_id.in_(batch)))
-
-
-def _batches(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH))
 
 
 def _is_idle(connection: Connection, found: ContributionSet, idle_s: float) -> bool:

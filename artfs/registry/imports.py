@@ -25,6 +25,7 @@ from artfs.model.records import (
     VersionImport,
     VersionState,
 )
+from artfs.registry.batches import in_batches
 from artfs.registry.commit import insert_version
 from artfs.registry.database import Database
 from artfs.registry.dialects import insert_missing
@@ -32,7 +33,7 @@ from artfs.registry.lease_rows import end_lease, lock_active_lease
 from artfs.registry.lineage_rows import require_run, select_runs
 from artfs.registry.schema import aliases, collections, entities, lineage, packs, projects, runs, versions
 from artfs.registry.scopes import ensure_collection, ensure_project, find_collection_id, lock_collection
-from artfs.registry.version_rows import BATCH, IS_LIVE, find_live, place_aliases
+from artfs.registry.version_rows import IS_LIVE, find_live, place_aliases
 
 
 class Imports:
@@ -107,8 +108,8 @@ class Imports:
         def work(connection: Connection) -> list[LineageEdge]:
             return [
                 edge
-                for start in range(0, len(run_ids), BATCH)
-                for edge in _select_edges(connection, runs.c.run.in_(run_ids[start : start + BATCH]), IS_LIVE if live else true())
+                for batch in in_batches(run_ids)
+                for edge in _select_edges(connection, runs.c.run.in_(batch), IS_LIVE if live else true())
             ]
 
         return self._database.read(work)
@@ -118,9 +119,7 @@ class Imports:
 
         def work(connection: Connection) -> list[RunRecord]:
             return [
-                run
-                for start in range(0, len(run_ids), BATCH)
-                for run in select_runs(connection, runs.c.run.in_(run_ids[start : start + BATCH]), order_by=runs.c.id)
+                run for batch in in_batches(run_ids) for run in select_runs(connection, runs.c.run.in_(batch), order_by=runs.c.id)
             ]
 
         return self._database.read(work)

@@ -13,13 +13,13 @@ from sqlalchemy import Connection, delete, insert, select, update
 from artfs.errors import Busy
 from artfs.model.entry import LEASE_ID_SIZE, LeaseId
 from artfs.model.records import LeaseRecord
+from artfs.registry.batches import in_batches
 from artfs.registry.database import Database
 from artfs.registry.dialects import clock, now
 from artfs.registry.lease_rows import end_lease, lock_active_lease, select_leases
 from artfs.registry.pack_rows import drop_pending
 from artfs.registry.schema import leases
 from artfs.registry.scopes import ensure_entity
-from artfs.registry.version_rows import BATCH
 
 
 class Leases:
@@ -89,8 +89,7 @@ class Leases:
         """Forget leases whose leftovers are deleted. Raises Busy when one is alive; one that is gone does not matter."""
 
         def work(connection: Connection) -> None:
-            for start in range(0, len(ids), BATCH):
-                batch = ids[start : start + BATCH]
+            for batch in in_batches(ids):
                 these = leases.c.lease.in_(batch)
                 alive = select_leases(connection, these, leases.c.ended_at.is_(None), leases.c.expires_at > now(connection))
                 if alive:

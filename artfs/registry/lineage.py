@@ -5,10 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from artfs.model.records import Direction, RunRecord, VersionRecord
+from artfs.registry.batches import in_batches
 from artfs.registry.database import Database
 from artfs.registry.lineage_rows import add_edge, require_run, select_runs
 from artfs.registry.schema import lineage, versions
-from artfs.registry.version_rows import BATCH, get_version, select_versions
+from artfs.registry.version_rows import get_version, select_versions
 
 
 class Lineage:
@@ -55,8 +56,8 @@ class Lineage:
             criteria = (lineage.c.run_id == require_run(connection, run_id), lineage.c.direction == direction.value)
             ids = list(connection.execute(select(lineage.c.version_id).where(*criteria).order_by(lineage.c.id)).scalars())
             found: dict[int, VersionRecord] = {}
-            for start in range(0, len(ids), BATCH):
-                records = select_versions(connection, versions.c.id.in_(ids[start : start + BATCH]))
+            for batch in in_batches(ids):
+                records = select_versions(connection, versions.c.id.in_(batch))
                 found.update((record.id, record) for record in records)
             return [found[version_id] for version_id in ids]
 

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, select
 
 from artfs.model.entry import ChunkRef, LeaseId
 from artfs.registry import dialects
+from artfs.registry.batches import in_batches
 from artfs.registry.schema import chunks, contribution_packs, packs, version_packs
-from artfs.registry.version_rows import BATCH
 
 #: Nothing that anybody can see needs the pack.
 IS_UNNEEDED: ColumnElement[bool] = ~(
@@ -45,22 +45,22 @@ def add_chunks(connection: Connection, entity_id: int, pack_row: int, refs: Sequ
 
 def drop_chunks(connection: Connection, pack_rows: Sequence[int]) -> None:
     """Take the chunks of these packs out of the index: no commit finds them any more."""
-    for start in range(0, len(pack_rows), BATCH):
-        connection.execute(delete(chunks).where(chunks.c.pack_id.in_(pack_rows[start : start + BATCH])))
+    for batch in in_batches(pack_rows):
+        connection.execute(delete(chunks).where(chunks.c.pack_id.in_(batch)))
 
 
 def drop_pending(connection: Connection, leases: Sequence[LeaseId]) -> None:
     """Drop the packs that commits have written which have not been committed, and their chunks."""
     rows: list[int] = []
     ordered = sorted(leases)  # as the packs, whose ids begin with them
-    for start in range(0, len(ordered), BATCH):
-        pending = packs.c.lease.in_(ordered[start : start + BATCH]) & (packs.c.state == "pending")
+    for some in in_batches(ordered):
+        pending = packs.c.lease.in_(some) & (packs.c.state == "pending")
         # Locked first, so that none of them can be committed between the two deletions.
         query = select(packs.c.id).where(pending).order_by(packs.c.pack).with_for_update()
         rows += connection.execute(query).scalars()
     drop_chunks(connection, rows)
-    for start in range(0, len(rows), BATCH):
-        connection.execute(delete(packs).where(packs.c.id.in_(rows[start : start + BATCH])))
+    for batch in in_batches(rows):
+        connection.execute(delete(packs).where(packs.c.id.in_(batch)))
 
 
 def insert_pack(connection: Connection, values: dict[str, object]) -> int:

@@ -11,6 +11,7 @@ from artfs.model.entry import PackId
 from artfs.model.names import format_version_label
 from artfs.model.pack_uses import Needing, PackUse
 from artfs.model.records import PackRecord
+from artfs.registry.batches import BATCH
 from artfs.registry.lease_rows import select_leases
 from artfs.registry.schema import (
     collections,
@@ -23,7 +24,6 @@ from artfs.registry.schema import (
     version_packs,
     versions,
 )
-from artfs.registry.version_rows import BATCH
 
 #: Versions named of those that need a pack; of the others it is said how many they are.
 NAMED = 3

@@ -13,6 +13,7 @@ from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, LeaseId, PackId, lease_of_pack
 from artfs.model.pack_uses import PackUse
 from artfs.model.records import PackRecord
+from artfs.registry.batches import BATCH
 from artfs.registry.database import Database
 from artfs.registry.dialects import clock, now
 from artfs.registry.lease_rows import lock_active_lease
@@ -20,7 +21,6 @@ from artfs.registry.pack_rows import IS_UNNEEDED, add_chunks, drop_chunks, drop_
 from artfs.registry.pack_uses import as_pack_record, select_uses
 from artfs.registry.relocation import forget_packs, relocate_chunks
 from artfs.registry.schema import chunks, entities, packs, version_packs
-from artfs.registry.version_rows import BATCH
 
 #: May be named by whoever commits now.
 _IS_USABLE = (packs.c.state == "committed") & packs.c.doomed_at.is_(None)

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, delete, select, union
 
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, PackId
+from artfs.registry.batches import in_batches
 from artfs.registry.dialects import insert, now
 from artfs.registry.schema import chunks, collected_packs, packs
-from artfs.registry.version_rows import BATCH
 
 #: How long it is remembered whose a deleted pack was. Who has not looked a name up again for so long reads an error.
 REMEMBERED = timedelta(days=30)
@@ -25,8 +25,8 @@ REMEMBERED = timedelta(days=30)
 def forget_packs(connection: Connection, ids: Sequence[PackId]) -> None:
     """Drop the rows of packs that are being deleted, and remember whose they were; those of long ago are forgotten for good."""
     time = now(connection)
-    for start in range(0, len(ids), BATCH):
-        gone = (packs.c.pack.in_(ids[start : start + BATCH])) & (packs.c.state == "deleting")
+    for batch in in_batches(ids):
+        gone = (packs.c.pack.in_(batch)) & (packs.c.state == "deleting")
         rows = [
             {"pack": row.pack, "entity_id": row.entity_id, "collected_at": time}
             for row in connection.execute(select(packs.c.pack, packs.c.entity_id).where(gone))
@@ -52,8 +52,7 @@ def relocate_chunks(connection: Connection, refs: Iterable[ChunkRef]) -> dict[Di
 
 
 def _owners(connection: Connection, ids: Sequence[PackId]) -> Iterable[tuple[PackId, int]]:
-    for start in range(0, len(ids), BATCH):
-        batch = ids[start : start + BATCH]
+    for batch in in_batches(ids):
         query = union(
             *(select(table.c.pack, table.c.entity_id).where(table.c.pack.in_(batch)) for table in (packs, collected_packs))
         )
@@ -63,8 +62,8 @@ def _owners(connection: Connection, ids: Sequence[PackId]) -> Iterable[tuple[Pac
 def _find(connection: Connection, entity_id: int, digests: Sequence[Digest], missing: Iterable[PackId]) -> dict[Digest, ChunkRef]:
     found: dict[Digest, ChunkRef] = {}
     gone = frozenset(missing)
-    for start in range(0, len(digests), BATCH):
-        asked = select(chunks).where(chunks.c.entity_id == entity_id, chunks.c.digest.in_(digests[start : start + BATCH]))
+    for batch in in_batches(digests):
+        asked = select(chunks).where(chunks.c.entity_id == entity_id, chunks.c.digest.in_(batch))
         # MATERIALIZED: without it, and without statistics, PostgreSQL reads all chunks of each pack instead of the few asked for.
         lying = asked.cte("lying").prefix_with("MATERIALIZED", dialect="postgresql")
         query = (

@@ -14,9 +14,6 @@ from artfs.model.records import VersionRecord, VersionState
 from artfs.registry.dialects import clock, insert
 from artfs.registry.schema import aliases, collections, entities, projects, versions
 
-#: Ids in one IN list: enough to make round trips rare, few enough for every database.
-BATCH = 500
-
 IS_LIVE: ColumnElement[bool] = versions.c.state == VersionState.COMMITTED.value
 
 _VERSIONS = (
@@ -58,6 +55,7 @@ def get_version(connection: Connection, version_id: int) -> VersionRecord:
 
 
 def require_live(record: VersionRecord) -> VersionRecord:
+    """The version, unless it was deleted: then NotFound."""
     if record.state is not VersionState.COMMITTED:
         raise NotFound(f"{record.qualified_name} has been deleted: its number is not given again")
     return record
@@ -86,6 +84,7 @@ def drop_aliases(connection: Connection, version_id: int, names: Iterable[str]) 
 
 
 def change_version(connection: Connection, version_id: int, **values: Any) -> None:
+    """Set columns of a version. Its collection must be locked."""
     connection.execute(update(versions).where(versions.c.id == version_id).values(**values))
 
 

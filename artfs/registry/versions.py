@@ -13,6 +13,7 @@ from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, LeaseId, PackId
 from artfs.model.names import ArtifactName, VersionName, check_alias
 from artfs.model.records import CommitOutcome, VersionDraft, VersionRecord, VersionState
+from artfs.registry.batches import BATCH, in_batches
 from artfs.registry.commit import commit_draft
 from artfs.registry.database import Database
 from artfs.registry.dialects import now
@@ -21,7 +22,6 @@ from artfs.registry.schema import aliases, packs, version_packs, versions
 from artfs.registry.scopes import find_collection_id, is_artifact, lock_collection_of, require_collection_id
 from artfs.registry.suggestions import missing_version
 from artfs.registry.version_rows import (
-    BATCH,
     IS_LIVE,
     change_version,
     drop_aliases,
@@ -170,9 +170,9 @@ class Versions:
         def work(connection: Connection) -> dict[int, frozenset[PackId]]:
             found: dict[int, set[PackId]] = {version_id: set() for version_id in wanted}
             same: dict[bytes, PackId] = {}  # versions share most packs: one object for each
-            for start in range(0, len(wanted), BATCH):
+            for batch in in_batches(wanted):
                 query = select(version_packs.c.version_id, packs.c.pack).join(packs)
-                for row in connection.execute(query.where(version_packs.c.version_id.in_(wanted[start : start + BATCH]))):
+                for row in connection.execute(query.where(version_packs.c.version_id.in_(batch))):
                     found[row.version_id].add(same.setdefault(row.pack, PackId(row.pack)))
             return {version_id: frozenset(needed) for version_id, needed in found.items()}
 
