@@ -54,10 +54,11 @@ def collect_garbage(
     _give_up_abandoned(repository, report, abandoned_s)
     if not dry_run:
         registry.packs.doom_unneeded()
-    # Only now: a commit that begins after the dooming finds no chunks in a doomed pack, and one that began before is listed here.
-    in_flight = tuple(registry.leases.list_active())
     # All times are the registry's: this host's clock may be hours off, and would make the grace period so much shorter (I4).
-    rules = Rules(registry.now(), timedelta(seconds=grace_s), in_flight)
+    now = registry.now()
+    # Only after that: who may have found chunks of a pack that was doomed before then is listed here. Who begins later may find what
+    # another gc dooms later.
+    rules = Rules(now, timedelta(seconds=grace_s), tuple(registry.leases.list_active()))
     # One after the other, deleting from a bucket takes as many round trips.
     with ThreadPoolExecutor(_REMOTE_THREADS, "artfs-gc") if repository.objects.is_remote else InlineExecutor() as pool:
         _sweep_leases(repository, report, rules.ended_before, pool)

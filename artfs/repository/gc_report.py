@@ -17,6 +17,10 @@ KEPT_GRACE = "needed by no version, kept for the grace period"
 KEPT_FOR_COMMITS = "needed by no version, but a commit that is under way may have found it"
 KEPT_IN_FLIGHT = "written by commits that have not ended, or not for the grace period"
 
+#: Longer than it takes from when a pack is doomed until others see that, at the end of the transaction: a commit that began
+#: meanwhile may have found it.
+_UNSEEN = timedelta(minutes=5)
+
 
 class Fate(StrEnum):
     """What becomes of a pack. LEFT is one that a commit has written which never came to an end."""
@@ -58,7 +62,7 @@ class Rules:
     @property
     def doomed_before(self) -> datetime:
         """Packs doomed before this are deleted: for the grace period, and since before the oldest commit under way began."""
-        return min([self.ended_before, *(lease.started_at for lease in self.in_flight)])
+        return min([self.ended_before, *(lease.started_at - _UNSEEN for lease in self.in_flight)])
 
     def judge(self, use: PackUse) -> Judgement:
         """What becomes of a pack in the state that `use` says; one that nothing needs counts as doomed now if it was not before."""
