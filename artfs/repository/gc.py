@@ -56,8 +56,8 @@ def collect_garbage(
         registry.packs.doom_unneeded()
     # All times are the registry's: this host's clock may be hours off, and would make the grace period so much shorter (I4).
     now = registry.now()
-    # Only after that: who may have found chunks of a pack that was doomed before then is listed here. Who begins later may find what
-    # another gc dooms later.
+    # Only after that: who may have found chunks of a pack that was doomed before then is listed here. Who begins later may find
+    # what another gc dooms later.
     rules = Rules(now, timedelta(seconds=grace_s), tuple(registry.leases.list_active()))
     # One after the other, deleting from a bucket takes as many round trips.
     with ThreadPoolExecutor(_REMOTE_THREADS, "artfs-gc") if repository.objects.is_remote else InlineExecutor() as pool:
