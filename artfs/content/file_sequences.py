@@ -2,7 +2,7 @@
 
 A sequence is where somebody reads: the files that are expected next, and how far ahead has been asked for, in bytes of the files
 one after the other. Who begins one of the few files after the one before, and then again, goes through a directory: from then on
-whole groups of files are asked for, which lie together in the packs, in windows that double while reading goes on. Several readers
+whole groups of files are asked for, which lie together in the packs, in windows that grow while reading goes on. Several readers
 who share an order find the files of each other's sequences; each file is asked for by one of them. Who picks files here and there
 pays for those alone: as he also picks some that lie near each other, a file only goes on with what was read just before it, and
 where what was asked for is mostly passed by, the sequence ends.
@@ -38,6 +38,8 @@ Following = Callable[[], Iterable[Entry]]
 _EXPECTED = 6
 #: How often it must have gone on before anything is asked for.
 _GOES_ON = 3
+#: How many times as large as the window before: each waits for what that has brought.
+_GROWS = 4
 #: A sequence in which none of the last files lies that were begun starts over: as many may be read side by side.
 _RECENT = 64
 #: Files remembered of all sequences together, behind and ahead; about 200 bytes each.
@@ -148,7 +150,7 @@ class FileSequences:
         window = sequence.window
         if sequence.ahead - sequence.position > max(window // 2, window - self._pace.batch):
             return
-        sequence.window = min(max(2 * window, self._pace.first), self._pace.largest)
+        sequence.window = min(max(_GROWS * window, self._pace.first), self._pace.largest)
         sequence.is_extending = True
         sequence.noted_s = time.monotonic()
         self._sequences[id(sequence)] = sequence
@@ -161,8 +163,10 @@ class FileSequences:
         try:
             group: list[ChunkRef] = []
             size = 0
-            step = max(self._pace.least_step, min(sequence.window // 4, self._pace.most_step))
-            for entry in self._entries_ahead(sequence):
+            room = self._room(sequence)
+            step = max(self._pace.least_step, min(sequence.window // self._pace.threads, self._pace.most_step))
+            step = room // max(1, room // step)  # alike: no request for one file that is left over
+            for entry in self._entries_ahead(sequence, sequence.ahead + room):
                 refs = self._first_chunks(entry)
                 group += refs
                 size += sum(ref.stored_size for ref in refs)
@@ -178,10 +182,13 @@ class FileSequences:
             with self._lock:
                 sequence.is_extending = False
 
-    def _entries_ahead(self, sequence: _Sequence) -> Iterator[Entry]:
-        """The files to ask for now, up to where the window ends, without those that another sequence has asked for."""
+    def _room(self, sequence: _Sequence) -> int:
+        """How much to ask for now: up to where the window ends."""
         with self._lock:
-            end = sequence.ahead + min(sequence.position + sequence.window - sequence.ahead, self._budget_left(sequence))
+            return min(sequence.position + sequence.window - sequence.ahead, self._budget_left(sequence))
+
+    def _entries_ahead(self, sequence: _Sequence, end: int) -> Iterator[Entry]:
+        """The files to ask for now, without those that another sequence has asked for."""
         while sequence.ahead < end and not self._closed and self._steps < _MOST_STEPS:
             entry = next(sequence.entries, None)
             if entry is None:

@@ -78,7 +78,7 @@ def batches(count: int, readers: int, batch: int) -> Iterator[int]:
 def test_files_read_in_order_come_in_large_groups_and_once() -> None:
     fetched = Fetched()
     read(range(2_000), fetched)
-    assert fetched.calls <= 2_000 * SIZE // (4 << 20) + 20
+    assert fetched.calls <= (2_000 * SIZE + PACE.largest) // PACE.most_step + 20
     assert fetched.size <= 2_000 * SIZE + PACE.largest
 
 
