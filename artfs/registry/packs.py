@@ -167,11 +167,6 @@ class Packs:
 
         return self._database.write(work)
 
-    def needed_by_versions(self) -> set[PackId]:
-        """The packs that live versions need."""
-        query = select(packs.c.pack).where(packs.c.id.in_(select(version_packs.c.pack_id)))
-        return self._database.read(lambda connection: {PackId(pack) for pack in connection.execute(query).scalars()})
-
     def iter_all(self) -> Iterator[PackRecord]:
         """All packs that have a row, oldest row first. One that is added meanwhile may be missed."""
         after = 0

@@ -40,8 +40,7 @@ class LiveBytes:
 
     def _walk(self, version: VersionRecord) -> None:
         manifest = self._repository.manifest(version)
-        if manifest.root is not None:
-            self._count(manifest.root)
+        self._count(manifest.root)
         for page in manifest.pages:
             self._count(page.chunk)
         fresh = [page for page in manifest.pages if page.chunk.digest not in self._walked]

@@ -3,7 +3,7 @@
     pin list   name ID.pin1: 16 hexadecimal digits of the digest of the label
                "artfs pin 1\\n", digest of the rest, msgpack [label, bytes of the chunks as stored, digests]
 
-One that is damaged reads as None: the chunks are then as good as never pinned. Pure functions but for `read_pin_list`.
+One that is damaged reads as None: the chunks are then as good as never pinned. Pure functions but for `read_pin_lists`.
 """
 
 from __future__ import annotations

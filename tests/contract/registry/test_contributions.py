@@ -94,7 +94,6 @@ def test_what_a_contribution_needs_is_not_collected(registry: Registry, writer: 
     (pack,) = registry.contributions.needed_packs([number])
     assert registry.packs.doom_unneeded() == 0
     assert registry.packs.usable([pack]) == {pack}
-    assert registry.packs.needed_by_versions() == set()
 
 
 def test_a_contribution_takes_back_a_pack_that_was_doomed(registry: Registry, writer: Writer, runs: list[str]) -> None:
