@@ -25,6 +25,7 @@ from typing_extensions import Buffer
 from artfs.chunks.codec import damaged, view_chunk
 from artfs.chunks.shared_fetches import PATIENCE_S
 from artfs.errors import IntegrityError, NotFound, StoreUnavailable
+from artfs.fork_hook import watch_forks
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, PackId, pack_key
 from artfs.objectstore.protocol import ObjectStore, Piece
@@ -74,8 +75,12 @@ class PackReads:
         self._objects = objects
         self._threads = threads if objects.is_remote else None
         self._wasted_part = _WASTED_PART if objects.is_remote else None
-        self._turns = _new_turns()
-        self._process = os.getpid()
+        self.begin_anew_in_child()
+        watch_forks(self)
+
+    def begin_anew_in_child(self) -> None:
+        """All turns are free: whoever had one in the parent is not here."""
+        self._turns = threading.BoundedSemaphore(max(1, _PROCESSORS // 2))
         self._requests = threading.BoundedSemaphore(_MOST_REQUESTS)
 
     def read(self, refs: Iterable[ChunkRef], on_run: OnRun | None = None) -> ReadChunks:
@@ -131,13 +136,7 @@ class PackReads:
         return ReadChunks(found, [])
 
     def _turn(self) -> AbstractContextManager[object]:
-        if not self._objects.is_remote:
-            return nullcontext()
-        if self._process != os.getpid():  # forked: whoever had a turn in the parent is not here
-            self._turns = _new_turns()
-            # Afterwards: another thread that reads this as its own process would wait for a turn of the parent for ever.
-            self._process = os.getpid()
-        return self._turns
+        return self._turns if self._objects.is_remote else nullcontext()
 
     def _request(self, pack: PackId, offset: int, length: int) -> Buffer:
         if not self._requests.acquire(timeout=PATIENCE_S):
@@ -146,10 +145,6 @@ class PackReads:
             return self._objects.read_range(pack_key(pack), offset, length)
         finally:
             self._requests.release()
-
-
-def _new_turns() -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(max(1, _PROCESSORS // 2))
 
 
 def _verified(pieces: Sequence[tuple[ChunkRef, memoryview]], length: int) -> dict[Digest, Piece]:
