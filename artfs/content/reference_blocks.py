@@ -102,11 +102,11 @@ class ReferenceBlocks:
         answer = self._fetches.ask(pinned, start, length)
         try:
             pieces, total = take(answer.pieces, size if self.is_small(size) else length if answer.start == start else 0)
-            if answer.start != start or total > length:  # the whole, or what nobody has asked for
-                return self._from_whole(pinned, size, (start, stop), answer, pieces)
         except BaseException:
             close_pieces(answer)
             raise
+        if answer.start != start or total > length:  # the whole, or what nobody has asked for
+            return self._from_whole(pinned, size, (start, stop), answer, pieces)
         close_pieces(answer)
         if total < length:
             raise wrong_size(pinned, start + total)
@@ -117,12 +117,12 @@ class ReferenceBlocks:
     def _from_whole(
         self, pinned: Pinned, size: int, wanted: tuple[int, int], answer: Fetched, pieces: list[Piece]
     ) -> dict[_Key, Piece]:
-        if answer.start != 0:
-            raise sent_something_else(pinned)
-        if not self.is_small(size):
-            spool = self._spools.fill(pinned, answer, pieces)
+        if answer.start == 0 and not self.is_small(size):
+            spool = self._spools.fill(pinned, answer, pieces)  # the answer is its thread's from here on
             return _blocks(pinned, wanted[0], [spool.read(*wanted)])
         close_pieces(answer)
+        if answer.start != 0:
+            raise sent_something_else(pinned)
         total = sum(map(len, pieces))
         if total != size:
             raise wrong_size(pinned, total)

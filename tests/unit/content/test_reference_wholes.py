@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from artfs.chunks.shared_fetches import SharedFetches
 from artfs.content.reference_reader import ReferenceReader
 from artfs.errors import ReferenceChanged, ReferenceUnavailable, StoreFull
+from artfs.model.entry import Reference
+from artfs.references.protocol import Fetched, Piece
+from artfs.references.references import References
 from tests.unit.content.made_bytes import noise
-from tests.unit.content.memory_home import Endless, Given, Opener, Remote
+from tests.unit.content.memory_home import Endless, Given, MemoryHome, Opener, Remote
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+
+class SlowToLetGo(MemoryHome):
+    """Gives what `home` gives, and waits for `go_on` whenever an answer is closed."""
+
+    def __init__(self, home: MemoryHome, go_on: threading.Event) -> None:
+        super().__init__(home.things)
+        self._go_on = go_on
+
+    def fetch(self, reference: Reference, offset: int, length: int) -> Fetched:
+        fetched = super().fetch(reference, offset, length)
+
+        def pieces() -> Iterator[Piece]:
+            try:
+                yield from fetched.pieces
+            finally:
+                self._go_on.wait()
+
+        return replace(fetched, pieces=pieces())
 
 
 class TestWholeBodies:
@@ -80,6 +105,17 @@ class TestWholeBodies:
         with pytest.raises(StoreFull, match=r"mem://box/f\?X-Amz-Signature=… cannot be kept in .*make room") as caught:
             opened().read(entry, 0, 10)
         assert "5ec3e7" not in str(caught.value)
+
+    def test_one_that_there_is_no_room_for_says_so(self, remote: Remote, tmp_path: Path) -> None:
+        entry = remote.put("f", Endless(50 * MIB), gives_ranges=False)
+        told = threading.Event()
+        # Its thread is still busy letting go of the connection when the reader is told.
+        references = References({"mem": SlowToLetGo(remote.home, told)})
+        reader = ReferenceReader(references, SharedFetches(64 * MIB), tmp_path / "spools", reserve=lambda size: None)
+        with pytest.raises(StoreFull, match=r"comes only as a whole.*raise cache_limit"):
+            reader.read(entry, 0, 100)
+        told.set()
+        reader.close()
 
     def test_few_are_kept(self, remote: Remote, opened: Opener) -> None:
         content = Endless(2 * MIB)
