@@ -109,13 +109,15 @@ class LeaseKeeper:
             self._dropped.append(lease)
 
     def close(self) -> None:
-        """Stop extending all leases."""
+        """Stop extending all leases, and end those that were dropped: else a program that is over looks as if it went on."""
         with self._lock:
             self._held.clear()
             self._changed.notify_all()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
+        while self._dropped:
+            self.end(self._dropped.popleft())
 
     def _run(self) -> None:
         pause_s = self._interval_s

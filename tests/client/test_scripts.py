@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import artfs
+from artfs.client.session import SESSION
+from artfs.config import load_config
 
 BUILD = """
 import artfs, sys, threading, os
@@ -157,6 +159,12 @@ def test_an_artifact_that_was_never_logged_leaves_nothing(environ: dict[str, str
     assert (done.returncode, done.stderr) == (0, "")
     objects = Path(environ["ARTFS_HOME"], "data", "objects")
     assert [path for path in objects.rglob("*") if path.is_file() and "packs" in path.parts] == []
+
+
+def test_an_artifact_that_was_dropped_is_no_commit_under_way_when_the_script_has_ended(environ: dict[str, str]) -> None:
+    done = run_script(BUILD + "import gc\nrun = artfs.init()\nbuild()\ngc.collect()\n", environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert SESSION.repository(load_config()).registry.leases.list_active() == []
 
 
 def test_progress_is_shown_on_a_terminal_only(environ: dict[str, str]) -> None:

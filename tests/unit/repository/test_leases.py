@@ -134,6 +134,15 @@ def test_last_lease_that_is_dropped_is_ended_too(table: Table) -> None:
     _wait_until(lambda: dropped in table.ended and not _threads())
 
 
+def test_dropped_lease_is_ended_when_the_keeper_closes_before_the_next_round(table: Table) -> None:
+    keeper = LeaseKeeper(table)
+    dropped, held = keeper.open("e"), keeper.open("e")
+    keeper.drop_later(dropped)
+    keeper.close()
+    assert table.ended == {dropped}
+    assert held not in keeper.held
+
+
 def test_registry_that_cannot_be_told_of_the_end_is_no_error(table: Table) -> None:
     class Away(Table):
         def end(self, lease: LeaseId) -> None:
