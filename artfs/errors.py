@@ -8,7 +8,8 @@
     │   ├── ConfigNotValid                 a setting cannot be used
     │   └── NotInstalled (ImportError)     what was asked for needs a package that is not installed
     ├── NotFound (LookupError, ValueError) there is no such artifact, version, alias, run or object
-    │   └── EntryNotFound (KeyError)       the version has no such path
+    │   ├── EntryNotFound (KeyError)       the version has no such path
+    │   └── NothingContributed             there is nothing to make a version of
     ├── Conflict                           somebody else was first, or the thing is in use
     │   ├── AlreadyExists                  the name is taken
     │   ├── Busy                           still open, mounted or locked
@@ -94,6 +95,10 @@ class EntryNotFound(NotFound, KeyError):
     """The version has no such path."""
 
 
+class NothingContributed(NotFound):
+    """Nothing was contributed to the version that is to be finished, and the finisher has nothing either. Nothing has happened."""
+
+
 class Conflict(ArtfsError):
     """Somebody else was first, or the thing is in use."""
 
@@ -151,7 +156,11 @@ class ReferenceChanged(IntegrityError):
 
 
 class TransientError(ArtfsError):
-    """May work when tried again."""
+    """May work when tried again. With `no_answer` nobody has answered at all: others that ask the same host need not wait as long."""
+
+    def __init__(self, message: str, *, no_answer: bool = False) -> None:
+        super().__init__(message)
+        self.no_answer = no_answer
 
 
 class StoreUnavailable(TransientError):

@@ -17,12 +17,12 @@ from artfs.client.session import SESSION
 from artfs.client.taking_in_again import pass_on, take_in_again
 from artfs.config import Config
 from artfs.content.ingest import Ingest
-from artfs.errors import ContributionsDiffer, LeaseLost, UserError
+from artfs.errors import LeaseLost, UserError
 from artfs.model.entry import Entry, Kind
 from artfs.model.names import LATEST
 from artfs.model.records import CommitOutcome, Direction, VersionRecord
 from artfs.repository.commit import CommitRequest, commit_entries
-from artfs.repository.contribute import contribute, finish_contributions
+from artfs.repository.contribute import NOT_FINISHED, contribute, finish_contributions
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def contribute_content(
 def finish_content(
     config: Config, content: DraftContent, request: CommitRequest, distributed_id: str, *, overwrite: bool
 ) -> VersionRecord:
-    """Make a version of `content` and all that was contributed. After ContributionsDiffer, `content` is as good as before."""
+    """Make a version of `content` and all that was contributed. After an error of NOT_FINISHED, `content` is as good as before."""
 
     def attempt(content: DraftContent) -> CommitOutcome:
         with _owned(config, content) as (ingest, entries):
@@ -125,7 +125,7 @@ def _owned(config: Config, content: DraftContent) -> Iterator[tuple[Ingest, Sequ
         else:
             content.ingest.finish()
             yield ingest, pass_on(content.entries, SESSION.repository(home), ingest)
-    except ContributionsDiffer:
+    except NOT_FINISHED:
         ingest.abort()
         raise
     except BaseException as error:

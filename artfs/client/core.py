@@ -23,13 +23,14 @@ from artfs.client.handle import Handle
 from artfs.client.session import SESSION
 from artfs.client.uploads import Upload, Uploader
 from artfs.config import Config
-from artfs.errors import ContributionsDiffer, NotFound, NotLogged, UserError
+from artfs.errors import NotFound, NotLogged, UserError
 from artfs.model.digest import Digest
 from artfs.model.entry import Entry, Kind
 from artfs.model.metadata import copy_metadata
 from artfs.model.names import ArtifactName, check_artifact_name, check_type
 from artfs.model.records import VersionRecord, VersionState
 from artfs.repository.commit import CommitRequest
+from artfs.repository.contribute import NOT_FINISHED
 from artfs.repository.repository import Repository
 
 
@@ -182,7 +183,7 @@ class Core:
     def finish(self, config: Config, aliases: Sequence[str], run_id: str, distributed_id: str, *, overwrite: bool) -> None:
         """Make a version of it and all that was contributed under `distributed_id`, now.
 
-        After ContributionsDiffer it is as it was before.
+        After an error of NOT_FINISHED it is as it was before.
         """
         with self._handing_over:
             self._check_not_handed_over()
@@ -190,7 +191,7 @@ class Core:
             content = self._final_content()
             upload = Upload(self.name)
             upload.work(partial(finish_content, config, content, request, distributed_id, overwrite=overwrite))
-            if self._contributed is None and isinstance(upload.error, ContributionsDiffer):
+            if self._contributed is None and isinstance(upload.error, NOT_FINISHED):
                 self.draft.take_back(content)
             elif self._contributed is None or upload.error is None:
                 with self._lock:

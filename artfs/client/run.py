@@ -124,11 +124,14 @@ class Run(RecordedRun[Artifact]):
         """Make one version of all that was contributed under `distributed_id` (default: the group of the run), and of `artifact`.
 
         Returns the artifact, which is that version then, as after `log_artifact().wait()`. All runs that have contributed become
-        its producers. What is contributed afterwards begins the next version; where nothing was, this is plain logging.
+        its producers. What is contributed afterwards begins the next version.
+
+        To finish again is safe: where nothing was contributed since, and the artifact has nothing that the version finished last
+        under the id lacks, it becomes that version. Other content without contributions is plain logging.
 
         With `overwrite`, the artifact takes the place of what was contributed at the same paths. Raises ContributionsDiffer (a
-        Conflict) when two writers gave one path different content: contributions and the artifact are as before. Otherwise as
-        `upsert_artifact`.
+        Conflict) when two writers gave one path different content, NothingContributed (a NotFound) when there is nothing to make a
+        version of: contributions and the artifact are as before. Otherwise as `upsert_artifact`.
 
             with artfs.init(group="nightly", job_type="finish") as run:
                 whole = artfs.Artifact("table", type="dataset", description="made by 64 workers")

@@ -20,13 +20,17 @@ from typing import NamedTuple
 
 from artfs.content.ingest import Ingest
 from artfs.content.manifest_writer import write_manifest
-from artfs.errors import ContributionsDiffer, InternalError, NotFound
+from artfs.errors import ContributionsDiffer, InternalError, NotFound, NothingContributed
 from artfs.model.contributions import ContributionDraft, ContributionSet, Wishes, writer_name
 from artfs.model.entry import Entry, Kind, parent_paths
-from artfs.model.records import CommitOutcome
+from artfs.model.records import CommitOutcome, Direction
+from artfs.registry.versions import KEEP
 from artfs.repository.commit import CommitRequest, check_entity, complete_entries, keep_unchanged, make_draft
 from artfs.repository.leased_ingest import LeasedIngest, aborted_on_error, leased
 from artfs.repository.repository import Repository
+
+#: A finish that raises one of these has changed nothing, and its ingest is as good as before.
+NOT_FINISHED = (ContributionsDiffer, NothingContributed)
 
 
 def contribute(
@@ -79,16 +83,25 @@ def finish_contributions(
 ) -> CommitOutcome:
     """Make one version of all that was contributed under `distributed_id`, and of `entries`; then as `commit_entries`.
 
-    With `overwrite`, `entries` take the place of what was contributed at the same paths. Raises ContributionsDiffer when two
-    writers have given one path different content; then nothing has happened, and the ingest is as good as before. After another
-    error it is aborted, and the contributions are still there.
+    A finish that finds nothing to be finished, and brings nothing that the version finished last under the id lacks, is that
+    version: so it can be done twice, and by several at once. With `overwrite`, `entries` take the place of what was contributed at
+    the same paths.
+
+    Raises ContributionsDiffer when two writers have given one path different content, NothingContributed when there is nothing to
+    make a version of; then nothing has happened, and the ingest is as good as before. After another error it is aborted, and the
+    contributions are still there.
     """
-    with aborted_on_error(ingest, but_for=(ContributionsDiffer,)):
+    with aborted_on_error(ingest, but_for=NOT_FINISHED):
         check_entity(ingest, request.artifact)
         owned = leased(ingest)
         own = complete_entries(entries)
         while True:
             merged = _merge(repository, own, request, distributed_id, overwrite=overwrite)
+            if not merged.contributions:
+                before = _finished_before(repository, own, request, distributed_id)
+                if before is not None:
+                    ingest.abort()
+                    return before
             outcome = _finish(repository, owned, merged, request)
             if outcome is not None:
                 return replace(outcome, contributions=len(merged.contributions))
@@ -177,6 +190,46 @@ def _finish(repository: Repository, ingest: LeasedIngest, merged: _Merged, reque
     return outcome
 
 
+def _finished_before(
+    repository: Repository, own: Sequence[Entry], request: CommitRequest, distributed_id: str
+) -> CommitOutcome | None:
+    """The version finished last under the id, if it has all of `own`; None where `own` is to be logged.
+
+    The run becomes a producer of it, and what is asked is applied to it; `latest` stays where others have moved it meanwhile.
+    Raises NothingContributed when there is neither such a version nor anything of the finisher's own.
+    """
+    registry = repository.registry
+    found = registry.contributions.find_finished(request.artifact, distributed_id)
+    if found is None:
+        if not own:
+            raise _nothing(repository, request, distributed_id)
+        return None
+    version, contributions = found
+    manifest = repository.manifest(version)
+    for entry in own:
+        there = manifest.get(entry.path)
+        if there is None or (there.kind, there.digest) != (entry.kind, entry.digest):
+            return None
+    if request.description is not None or request.metadata:
+        description = KEEP if request.description is None else request.description
+        version = registry.versions.update(version.id, description=description, set_metadata=request.metadata)
+    if request.aliases:
+        version = registry.versions.edit_aliases(version.id, add=request.aliases)
+    if request.run_id is not None:
+        registry.lineage.add(request.run_id, version.id, Direction.OUTPUT)
+    return CommitOutcome(version, created=False, contributions=contributions)
+
+
+def _nothing(repository: Repository, request: CommitRequest, distributed_id: str) -> NothingContributed:
+    waiting = [found.distributed_id for found in list_unfinished(repository) if found.artifact == request.artifact]
+    more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
+    others = f"finish one that waits ({', '.join(map(repr, waiting[:3]))}{more})" if waiting else "call upsert_artifact() first"
+    return NothingContributed(
+        f"{request.artifact} has nothing to finish under the distributed_id {distributed_id!r}: nothing was contributed, or it was "
+        f"given up as abandoned; {others}, or finish with an artifact that has files"
+    )
+
+
 def _merge(
     repository: Repository, own: Sequence[Entry], request: CommitRequest, distributed_id: str, *, overwrite: bool
 ) -> _Merged:
@@ -211,7 +264,7 @@ def _conflict(repository: Repository, request: CommitRequest, distributed_id: st
     more = f" (and {others} more path{'s differ' if others > 1 else ' differs'})" if others else ""
     return ContributionsDiffer(
         f"{request.artifact} cannot be finished under the distributed_id {distributed_id!r}: {what}{more}; contribute what is "
-        "right with overwrite=True, or begin anew under another distributed_id",
+        "right with upsert_artifact(…, overwrite=True), or begin anew under another distributed_id",
         path=path,
         writers=(first, second),
     )

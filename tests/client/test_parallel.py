@@ -134,6 +134,32 @@ def test_a_finish_without_contributions_logs_and_says_so(tmp_path: Path, capsys:
     assert said not in capsys.readouterr().err
 
 
+def test_to_finish_again_gives_the_version_that_was_finished(capsys: pytest.CaptureFixture[str]) -> None:
+    upsert({"a": b"a"})
+    first = finish({"whole": b"all"}, aliases="best")
+    with artfs.init() as run:
+        log(run, "parts", {"later": b"later"})
+    for files in ({}, {"whole": b"all"}):  # one that brings what it brought before is a repetition, too
+        again = finish(files, run="retry", aliases="again")
+        assert (again.version, again.digest, again.aliases) == ("v0", first.digest, ["again", "best"])
+    said = capsys.readouterr().err
+    assert "parts: this content is v0 already, so no new version was made" in said
+    assert "nothing was contributed" not in said
+    assert (count_versions(), artfs.Api().artifact("parts:latest").version) == (2, "v1")
+    producers = SESSION.repository(load_config()).registry.lineage.producers(first._core.require("version").id)
+    assert [run.id for run in producers] == ["a", "z", "retry"]
+
+
+def test_a_finish_of_nothing_is_refused_and_the_artifact_is_as_before() -> None:
+    upsert({"a": b"a"})
+    whole = artfs.Artifact("parts", type="dataset", description="whole")
+    with artfs.init(group="g") as run:
+        with pytest.raises(LookupError, match=r"parts has nothing to finish under the distributed_id 'h': .* waits \('g'\)"):
+            run.finish_artifact(whole, distributed_id="h")
+        assert (whole.state, count_versions()) == ("DRAFT", 0)
+        assert run.finish_artifact(whole).version == "v0"
+
+
 def test_content_that_is_a_version_already_is_reused_with_a_notice(capsys: pytest.CaptureFixture[str]) -> None:
     with artfs.init(id="first") as run:
         log(run, "parts", {"a": b"a", "b": b"b"})

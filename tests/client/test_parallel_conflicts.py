@@ -22,8 +22,8 @@ def test_two_writers_with_different_bytes_are_a_conflict_that_names_path_and_wri
             run.finish_artifact(whole)
         assert str(caught.value) == (
             "tester/default/parts cannot be finished under the distributed_id 'g': 'model.bin' has one content from w0 and another "
-            "from w1 (and 1 more path differs); contribute what is right with overwrite=True, or begin anew under another "
-            "distributed_id"
+            "from w1 (and 1 more path differs); contribute what is right with upsert_artifact(…, overwrite=True), or begin anew "
+            "under another distributed_id"
         )
         assert isinstance(caught.value, errors.ContributionsDiffer)
         assert (caught.value.path, caught.value.writers) == ("model.bin", ("w0", "w1"))

@@ -15,6 +15,7 @@ import pytest
 
 from artfs.config import Config, load_config
 from artfs.errors import Conflict
+from artfs.model.records import CommitOutcome
 from artfs.repository.gc import collect_garbage
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
@@ -140,6 +141,34 @@ def test_a_finish_that_is_overtaken_by_another_takes_what_is_left(config: Config
     assert points.passed.count("before contributions.finish") == 2
     assert read(other, "v0") == {**FIRST, "other.txt": b"other"}
     assert (read(other, "v1"), producers(other, "v1")) == (OWN, ["finisher"])
+    assert_gc_leaves_exactly_what_is_needed(other)
+
+
+def test_finishes_that_race_all_give_the_same_version(config: Config, other: Repository) -> None:
+    upsert(other, SECOND, "second")
+    together = threading.Barrier(4)
+
+    def finish_at_once(_: int) -> CommitOutcome:
+        with open_repository(config) as repository:
+            together.wait(60)
+            return finish(repository)
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(finish_at_once, range(4)))
+    assert [outcome.created for outcome in outcomes].count(True) == 1
+    assert {(outcome.version.label, outcome.contributions) for outcome in outcomes} == {("v0", 2)}
+    (version,) = other.registry.versions.list(ARTIFACT)
+    assert (version.aliases, read(other, "v0"), producers(other, "v0")) == (("latest",), ALL, list(RUNS))
+    assert_gc_leaves_exactly_what_is_needed(other)
+
+
+def test_a_finish_of_nothing_more_that_is_overtaken_is_that_version(config: Config, other: Repository) -> None:
+    points = At("before contributions.finish", lambda: finish(other, {"other.txt": b"other"}, "second"))
+    with crashing_repository(config, points) as repository:
+        outcome = finish(repository, {})
+        assert (outcome.version.number, outcome.created) == (0, False)
+        assert not repository.leases.held
+    assert producers(other, "v0") == ["first", "second", "finisher"]
     assert_gc_leaves_exactly_what_is_needed(other)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from artfs.errors import ContributionsDiffer, InternalError, NameNotValid, NotFound, UserError
+from artfs.errors import ContributionsDiffer, InternalError, NameNotValid, NotFound, NothingContributed, UserError
 from artfs.model.entry import symlink_entry
 from artfs.model.names import ArtifactName
 from artfs.repository.commit import CommitRequest, begin_ingest
 from artfs.repository.contribute import contribute, finish_contributions, list_unfinished
+from artfs.repository.gc import collect_garbage
 from artfs.repository.repository import Repository
 from tests.fault.contributing import ALL, ARTIFACT, FIRST, OWN, SECOND, TOGETHER, finish, make_runs, read, upsert
 from tests.fault.versions import resolve
@@ -79,6 +80,40 @@ def test_after_differing_contributions_the_ingest_goes_on_and_after_other_errors
         finish_contributions(repository, ingest, [ingest.add_bytes(b"3", "z")], unknown, TOGETHER)
     assert not repository.leases.held
     assert not repository.registry.leases.list_active()
+
+
+def test_a_finish_of_nothing_is_refused_with_what_waits_and_the_ingest_goes_on(repository: Repository) -> None:
+    make_runs(repository)
+    ingest = begin_ingest(repository, "tester")
+    with pytest.raises(
+        NothingContributed, match=r"parts has nothing to finish under .*'a-group'.*; call upsert_artifact\(\) first"
+    ):
+        finish_contributions(repository, ingest, [], REQUEST, TOGETHER)
+    for number in range(5):
+        upsert(repository, FIRST, "first", together=f"g{number}")
+    with pytest.raises(NothingContributed, match=r"finish one that waits \('g0', 'g1', 'g2' and 2 more\)"):
+        finish_contributions(repository, ingest, [], REQUEST, TOGETHER)
+    assert repository.registry.versions.list(ARTIFACT) == []
+    assert finish_contributions(repository, ingest, [], REQUEST, "g0").version.number == 0
+    assert not repository.leases.held
+
+
+def test_a_finish_after_contributions_were_given_up_is_refused(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, FIRST, "first")
+    collect_garbage(repository, grace_s=0, abandoned_s=0)
+    with pytest.raises(NothingContributed, match="or it was given up as abandoned"):
+        finish(repository, {})
+    assert repository.registry.versions.list(ARTIFACT) == []
+
+
+def test_a_version_that_was_deleted_is_not_finished_again(repository: Repository) -> None:
+    make_runs(repository)
+    upsert(repository, FIRST, "first")
+    repository.registry.versions.delete(finish(repository).version.id, delete_aliases=True)
+    with pytest.raises(NothingContributed):
+        finish(repository, {})
+    assert finish(repository).version.number == 1
 
 
 def test_what_cannot_be_contributed_is_refused_and_leaves_nothing(repository: Repository) -> None:
