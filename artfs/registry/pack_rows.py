@@ -16,11 +16,12 @@ IS_UNNEEDED: ColumnElement[bool] = ~(
     exists().where(version_packs.c.pack_id == packs.c.id) | exists().where(contribution_packs.c.pack_id == packs.c.id)
 )
 
-#: All rows as one statement: one round trip, where a statement for each row would fill the line with their texts.
+#: All rows as one statement: one round trip, where a statement for each row would fill the line with their texts. Arrays in binary
+#: (`b`): written as text they take half as long again here, and twice the bytes.
 _ADD_IN_POSTGRES = """
     INSERT INTO chunks (entity_id, pack_id, digest, "offset", stored_size, size)
     SELECT %(entity)s, %(pack)s, given.*
-    FROM unnest(%(digests)s::bytea[], %(offsets)s::bigint[], %(stored)s::bigint[], %(sizes)s::bigint[]) AS given
+    FROM unnest(%(digests)b::bytea[], %(offsets)b::bigint[], %(stored)b::bigint[], %(sizes)b::bigint[]) AS given
     ON CONFLICT DO NOTHING
 """
 _CHUNK_COLUMNS = ["entity_id", "digest", "pack_id", "offset", "stored_size", "size"]
