@@ -60,14 +60,16 @@ def denied(uri: str, code: str, *, anonymous: bool, where: str, verb: str = "rea
     )
 
 
-def unavailable(uri: str, reason: str, verb: str = "read") -> TransientError:
+def unavailable(uri: str, reason: str, verb: str = "read", *, no_answer: bool = False) -> TransientError:
     """It may be had later, or from elsewhere; `reason` says what happened."""
-    return TransientError(f"{uri} cannot be {verb}: {reason}; check the address and the network, and try again")
+    return TransientError(
+        f"{uri} cannot be {verb}: {reason}; check the address and the network, and try again", no_answer=no_answer
+    )
 
 
 def unreachable(uri: str, endpoint: str, reason: str, verb: str = "read") -> TransientError:
     """There was no connection to the endpoint."""
-    return unavailable(uri, f"{endpoint} cannot be reached ({reason})", verb)
+    return unavailable(uri, f"{endpoint} cannot be reached ({reason})", verb, no_answer=True)
 
 
 def elsewhere(uri: str, region: str, verb: str) -> ConfigNotValid:

@@ -43,7 +43,8 @@ def explained(error: Exception, uri: str, session: GcsSession, verb: str = "read
     if isinstance(error, requests.exceptions.ConnectionError) and re.search("establish|resolve", str(error)):
         return TryAgain(unreachable(uri, session.endpoint, reason_of(str(error)), verb))
     if isinstance(error, (requests.exceptions.RequestException, ConnectionError, TransportError)):
-        return TryAgain(unavailable(uri, f"{session.endpoint} ended the connection too early, or did not answer in time", verb))
+        ended = f"{session.endpoint} ended the connection too early, or did not answer in time"
+        return TryAgain(unavailable(uri, ended, verb, no_answer=isinstance(error, requests.exceptions.ReadTimeout)))
     if isinstance(error, GoogleAuthError) and session.is_anonymous:
         # Google refuses the anonymous with 401, whereupon the SDK tries to renew credentials that are none.
         return denied(uri, "401", anonymous=True, where=WHERE_CREDENTIALS_ARE, verb=verb)

@@ -78,9 +78,11 @@ def translate_error(uri: str, address: str, error: Exception) -> ArtfsError:
         return _translate_tls(shown, error)
     if isinstance(error, (http.LocationValueError, http.URLSchemeUnknown, UnicodeError)):
         return UserError(f"{shown} is no valid address: {error}")
-    if isinstance(error, http.NameResolutionError):
-        return ReferenceUnavailable(f"{shown} cannot be reached: {_reason(error)}; check the address and the network")
-    return ReferenceUnavailable(f"{shown} cannot be reached: {_reason(error)}; check the network, and try again")
+    no_answer = address == uri and not isinstance(error, http.ProtocolError)  # another host's silence is not that of this one
+    remedy = "check the address and the network"
+    if not isinstance(error, http.NameResolutionError):
+        remedy = "check the network, and try again"
+    return ReferenceUnavailable(f"{shown} cannot be reached: {_reason(error)}; {remedy}", no_answer=no_answer)
 
 
 def _translate_tls(shown: str, error: http.SSLError) -> ArtfsError:

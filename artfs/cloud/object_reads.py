@@ -183,7 +183,7 @@ def _connection_failure(text: str, at: ReadAt) -> ArtfsError | NotTrusted:
     if kind == "Connect":
         return unreachable(at.uri, at.endpoint, reason_of(text))
     if kind == "Timeout":
-        return unavailable(at.uri, f"{at.endpoint} did not answer in time")
+        return unavailable(at.uri, f"{at.endpoint} did not answer in time", no_answer=True)
     if kind in {"Interrupted", "Request", "Decode"}:
         return unavailable(at.uri, f"{at.endpoint} ended the connection too early")
     return unavailable(at.uri, f"{at.endpoint} did not answer as it should ({first_line(text)})")

@@ -47,7 +47,7 @@ def explained(error: Exception, uri: str, session: S3Session, verb: str = "read"
         return TryAgain(unreachable(uri, _asked_at(error, session), reason, verb))
     if isinstance(error, (exceptions.HTTPClientError, exceptions.IncompleteReadError)):
         ended = f"{_asked_at(error, session)} ended the connection too early, or did not answer in time"
-        return TryAgain(unavailable(uri, ended, verb))
+        return TryAgain(unavailable(uri, ended, verb, no_answer=isinstance(error, exceptions.ReadTimeoutError)))
     if is_about_credentials(error):
         return AccessDenied(f"{uri} cannot be {verb}: {first_line(str(error))}; check the credentials in {WHERE_CREDENTIALS_ARE}")
     return unavailable(uri, f"{session.endpoint} did not answer as it should ({first_line(str(error))})", verb)

@@ -166,4 +166,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except TransientError as error:
-        raise ReferenceUnavailable(error.message) from error
+        raise ReferenceUnavailable(error.message, no_answer=error.no_answer) from error

@@ -1,7 +1,7 @@
 """References of all kinds: each call goes to the home that its URI's scheme has.
 
 Knows no vendor and no protocol; `open.py` names the homes. Decides what becomes part of an artifact (`naming`); keeps nothing of
-content. Any thread, as its homes are; it has no state of its own.
+content. Any thread, as its homes are; which hosts are silent is all that it remembers.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from artfs.model.progress import OnFilesDone
 from artfs.references.changed import is_recorded, is_same, reference_changed
 from artfs.references.naming import name_for, name_found
 from artfs.references.protocol import Fetched, Found, Home, LocalHome
+from artfs.references.silent_hosts import QUIET_S, SilentHosts
 from artfs.references.uri import check_uri, scheme_of, shown_uri
 
 DEFAULT_MAX_OBJECTS = 10_000
 
 
 class References:
-    """`homes` has the home of each scheme; one may serve several."""
+    """`homes` has the home of each scheme; one may serve several. A host that does not answer is left alone for `quiet_s`."""
 
-    def __init__(self, homes: Mapping[str, Home]) -> None:
+    def __init__(self, homes: Mapping[str, Home], *, quiet_s: float = QUIET_S) -> None:
         self._homes = dict(homes)
+        self._hosts = SilentHosts(quiet_s)
 
     def find(
         self,
@@ -59,7 +61,9 @@ class References:
 
     def look(self, reference: Reference) -> Reference:
         """The reference as it would be recorded now. Raises NotFound when there is nothing (any more), and as `find` does."""
-        return self._home(reference).look(reference)
+        home = self._home(reference)
+        with self._hosts.asking(reference.uri):
+            return home.look(reference)
 
     def check(self, reference: Reference) -> None:
         """Raise ReferenceChanged unless what is at the URI is what was recorded.
@@ -77,7 +81,9 @@ class References:
 
     def fetch(self, reference: Reference, offset: int, length: int) -> Fetched:
         """Bytes of exactly the content that was recorded (I9): see `Home.fetch`."""
-        return self._home(reference).fetch(reference, offset, length)
+        home = self._home(reference)
+        with self._hosts.asking(reference.uri):
+            return home.fetch(reference, offset, length)
 
     def close(self) -> None:
         for home in set(self._homes.values()):

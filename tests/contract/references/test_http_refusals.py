@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 
 import pytest
 
+from artfs.cloud.http import HTTP_POLICY
 from artfs.errors import AccessDenied, ArtfsError, ConfigNotValid, NotFound, ReferenceUnavailable, UserError
 from artfs.model.entry import Reference
 from artfs.references.references import References
@@ -43,6 +45,36 @@ def test_a_server_that_says_nothing_is_left_within_the_time(open_web: OpenWeb) -
         with pytest.raises(ReferenceUnavailable) as caught:
             open_web(budget_s=0.3).find(url)
     sentence(caught.value, url, "did not answer in time", "try again")
+
+
+def test_a_server_that_says_nothing_is_not_asked_for_each_of_many_references(open_web: OpenWeb) -> None:
+    references = open_web(budget_s=0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        told = []
+        for number in range(20):
+            with pytest.raises(ReferenceUnavailable) as caught:
+                references.look(Reference(f"http://127.0.0.1:{silent.getsockname()[1]}/{number}"))
+            told.append(str(caught.value))
+        silent.setblocking(False)
+        connections = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                connections += 1
+    # Each of the two that were asked for may be asked for again within its time.
+    assert connections <= 2 * HTTP_POLICY.attempts
+    assert sum("did not answer in time" in one for one in told) == 2
+    assert sum("has just not answered" in one for one in told) == 18
+
+
+def test_a_server_to_which_others_redirect_is_no_part_of_theirs(open_web: OpenWeb, faulty_http: FaultyHttp) -> None:
+    references = open_web(budget_s=0.2)
+    nobody = f"http://127.0.0.1:{free_ports(1)[0]}/a.bin"
+    for number in range(3):
+        url = faulty_http.serve(f"/{number}", Reply(302, {"Location": nobody}))
+        with pytest.raises(ReferenceUnavailable, match="cannot be reached"):
+            references.look(Reference(url))
+    assert references.look(Reference(faulty_http.serve("/a.bin", content(DATA)))).size == len(DATA)
 
 
 def test_a_server_that_speaks_something_else_is_no_web_server(open_web: OpenWeb, faulty_http: FaultyHttp) -> None:

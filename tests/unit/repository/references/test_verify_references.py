@@ -64,6 +64,22 @@ class TestVerifyReferences:
         assert (report.checked, report.unknown) == (1, 1)
         assert [problem.what for problem in report.problems] == ["mem://box/f does not answer"]
 
+    def test_a_home_that_says_nothing_is_not_waited_for_again_by_each_of_its_references(
+        self, repository: Repository, remote: Remote
+    ) -> None:
+        commit(repository, {f"{number:03}": remote.put(f"{number:03}", SMALL) for number in range(200)})
+
+        def fail() -> None:
+            raise ReferenceUnavailable("there is no answer", no_answer=True)
+
+        remote.home.on_look = fail
+        report = verify_references(repository)
+        assert report.checked == 200
+        assert len(remote.home.looks) < 40, "those that several threads ask for at once"
+        assert {"mem://box/" + problem.path for problem in report.problems} == {problem.uri for problem in report.problems}
+        assert {problem.error.__class__ for problem in report.problems} == {ReferenceUnavailable}
+        assert sum("mem://box has just not answered" in problem.what for problem in report.problems) == 200 - len(remote.home.looks)
+
 
 def test_references_are_nothing_of_the_store(repository: Repository, remote: Remote, version: VersionRecord) -> None:
     stored = sum(info.size for info in repository.objects.iter_objects())
