@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
-from artfs.errors import ArtfsError, RegistryUnavailable
+from artfs.errors import ArtfsError, InternalError, RegistryUnavailable
 from artfs.registry.forks import ForkGate
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class Settlement(Protocol):
     """How it is found out whether a transaction took place whose COMMIT was not answered."""
 
     def leave_token(self, connection: Connection) -> bytes:
-        """In a transaction, before its COMMIT: leave something that is there when it took place."""
+        """In a transaction, before its COMMIT: leave something that is there when it took place. Raises as `check_schema`."""
         ...
 
     def took_place(self, connection: Connection, token: bytes) -> bool:
@@ -97,7 +97,8 @@ class Database:
     """One database behind an engine.
 
     `reading`, `reading_once` (for one statement) and `writing` are views of one engine with the options each kind of transaction
-    needs. `explain` says what an exception of the driver or of SQLAlchemy means.
+    needs. `explain` says what an exception of the driver or of SQLAlchemy means. `check_schema` raises when the tables are not
+    those that this artfs knows any more; a writing transaction begins with it, unless `settlement` does the same.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Database:
         patience_s: float = PATIENCE_S,
         outage_patience_s: float = 0.0,
         settlement: Settlement | None = None,
+        check_schema: Callable[[Connection], None],
     ) -> None:
         self._engine = engine
         self._reading = reading
@@ -122,6 +124,7 @@ class Database:
         self._patience_s = patience_s
         self._outage_patience_s = outage_patience_s
         self._settlement = settlement
+        self._check_schema = check_schema
         self._was_reached = False
         self._preparation: Callable[[], None] | None = None
         self._inherited: list[object] = []
@@ -129,24 +132,28 @@ class Database:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """The result of `work`, which sees one consistent state: all that was committed, by any process, when it began."""
-        self.prepare()
-        return self._run(self._reading, work, None)
+        return self._run_prepared(self._reading, work, None)
 
     def read_once(self, work: Callable[[Connection], T]) -> T:
         """As `read`, for work of one statement, or of several that need not agree: each sees a consistent state of its own.
 
         A server that is far away is asked once, where beginning and ending a transaction would make it three times.
         """
-        self.prepare()
-        return self._run(self._reading_once, work, None)
+        return self._run_prepared(self._reading_once, work, None)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Do `work` and commit it durably, or raise and leave no trace.
 
         Where the database does not answer any more and nobody can know, the RegistryUnavailable says that.
         """
-        self.prepare()
-        return self._run(self._writing, work, self._settlement)
+        if self._settlement is not None:
+            return self._run_prepared(self._writing, work, self._settlement)
+
+        def checked(connection: Connection) -> T:
+            self._check_schema(connection)
+            return work(connection)
+
+        return self._run_prepared(self._writing, checked, None)
 
     def read_schema(self, work: Callable[[Connection], T]) -> T:
         """As `read`, for work that may find no tables yet."""
@@ -193,6 +200,14 @@ class Database:
         if preparation is not None:
             preparation()
             self._preparation = None
+
+    def _run_prepared(self, engine: Engine, work: Callable[[Connection], T], settlement: Settlement | None) -> T:
+        self.prepare()
+        try:
+            return self._run(engine, work, settlement)
+        except InternalError:
+            self._run(self._reading, self._check_schema, None)  # a table or column may have changed with the schema
+            raise
 
     def _run(self, engine: Engine, work: Callable[[Connection], T], settlement: Settlement | None) -> T:
         began_s = time.monotonic()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
-from artfs.errors import ConfigNotValid
+from artfs.errors import ConfigNotValid, IntegrityError
 from artfs.registry.database import Database
 from artfs.registry.dialects import now
 from artfs.registry.schema import collected_packs, identity, metadata, schema_version, transactions
@@ -63,6 +63,13 @@ def ensure_schema(database: Database, name: str, *, newest: int = NEWEST) -> Non
     # Reading first, so that opening takes no write lock.
     if _check(database.read_schema(_found_version), name, newest) is None:
         database.change_schema(lambda connection: _check(_make_missing(connection, name, newest), name, newest))
+
+
+def ensure_still_newest(connection: Connection, name: str) -> None:
+    """Raise ConfigNotValid when the registry was brought to another schema since it was opened."""
+    found = connection.execute(select(schema_version.c.version)).scalar_one_or_none()
+    if _check(found, name, NEWEST) is None:
+        raise IntegrityError(f"the registry {name} has lost the row that says its schema: restore it from a backup")
 
 
 def migrate(

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from artfs.errors import ConfigNotValid, IntegrityError, InternalError, RegistryUnavailable, StoreFull
 from artfs.registry.database import OUTAGE_PATIENCE_S, PATIENCE_S, Database, Failure, Retry
+from artfs.registry.migrations import ensure_still_newest
 from artfs.registry.settlement import TokenSettlement
 
 #: A mount answers from up to 32 threads. Few connections are kept between two transactions: many hosts share one server.
@@ -81,7 +82,8 @@ def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
         explain=lambda error: _explain(error, name),
         patience_s=patience_s,
         outage_patience_s=OUTAGE_PATIENCE_S,
-        settlement=TokenSettlement(),
+        settlement=TokenSettlement(name),
+        check_schema=lambda connection: ensure_still_newest(connection, name),
     )
 
 

@@ -4,6 +4,8 @@ A writing transaction leaves a random token as its last deed. Whoever lost the c
 the earlier transaction is still open in the server, that waits for its end; if the token is there, it took place; if not, it can
 not take place any more, as it would need the row that is inserted now. The server's own numbers of transactions would not do: one
 that was lost in a crash may be given again.
+
+The statement that leaves the token also looks whether the registry is of this schema still, which so costs no round trip.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import random
 import secrets
 from datetime import timedelta
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, literal, select
 
 from artfs.registry.dialects import clock, insert
-from artfs.registry.schema import transactions
+from artfs.registry.migrations import NEWEST, ensure_still_newest
+from artfs.registry.schema import schema_version, transactions
 
 _TOKEN_SIZE = 16
 #: Nobody asks for longer: `database` gives up after half a minute.
@@ -26,17 +29,28 @@ _CLEANED_AT_ONCE = 1000
 
 
 class TokenSettlement:
-    """The `Settlement` of PostgreSQL."""
+    """The `Settlement` of PostgreSQL. `name` is that of the registry, for messages."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def leave_token(self, connection: Connection) -> bytes:
         token = secrets.token_bytes(_TOKEN_SIZE)
-        _insert(connection, token)
+        if not _insert_if_newest(connection, token):
+            ensure_still_newest(connection, self._name)
         if random.randrange(_CLEANED_EVERY) == 0:  # noqa: S311 - to spread the work
             _clean(connection)
         return token
 
     def took_place(self, connection: Connection, token: bytes) -> bool:
         return not _insert(connection, token)
+
+
+def _insert_if_newest(connection: Connection, token: bytes) -> bool:
+    """False when the registry is of another schema."""
+    row = select(literal(token), clock(connection)).where(schema_version.c.version == NEWEST)
+    values = insert(connection, transactions).from_select(["token", "written_at"], row, include_defaults=False)
+    return connection.execute(values.returning(transactions.c.token)).scalar() is not None
 
 
 def _insert(connection: Connection, token: bytes) -> bool:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import StatementError
 from artfs.config import make_private_folder
 from artfs.errors import IntegrityError, InternalError, RegistryUnavailable, StoreFull
 from artfs.registry.database import PATIENCE_S, Database, Failure, Retry
+from artfs.registry.migrations import ensure_still_newest
 
 _NO_SPACE_BYTES = 1 << 20
 
@@ -42,6 +43,7 @@ def open_sqlite(path: Path, *, patience_s: float = PATIENCE_S) -> Database:
         driver_error=sqlite3.Error,
         explain=lambda error: _explain(error, path),
         patience_s=patience_s,
+        check_schema=lambda connection: ensure_still_newest(connection, str(path)),
     )
 
 

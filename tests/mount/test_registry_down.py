@@ -113,3 +113,23 @@ def test_a_registry_of_a_newer_schema_is_refused_although_names_are_known(
     with pytest.raises(ArtfsError, match="newer artfs"):
         start_mount(place.config, place.mountpoint)
     postgres_server.drop_database(place.registry)
+
+
+def test_a_mount_over_a_registry_that_is_upgraded_reads_on_and_commits_no_more(
+    tmp_path: Path, source: Path, postgres_server: PostgresServer
+) -> None:
+    place = SharedPlace(tmp_path, postgres_server.create_database())
+    place.commit(source)
+    with place.mounted(expect_errors=True) as mountpoint:
+        data = mountpoint / "data"
+        with psycopg.connect(place.registry, autocommit=True) as connection:
+            connection.execute("UPDATE artfs_schema SET version = 99")
+        draft = data / "staging" / "more"
+        draft.mkdir()
+        (draft / "new").write_bytes(b"new")
+        with pytest.raises(OSError, match="not permitted"):
+            draft.rename(data / "best")
+        assert "was written by a newer artfs" in (mountpoint / ".artfs" / "errors").read_text()
+        assert (draft / "new").read_bytes() == b"new"
+        assert (data / "v0" / "labels.csv").read_bytes() == FILES["labels.csv"]
+    postgres_server.drop_database(place.registry)

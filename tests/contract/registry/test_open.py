@@ -45,7 +45,7 @@ def test_every_table_of_the_schema_is_made(registry: Registry) -> None:
 
 
 def test_newer_registry_is_refused_with_what_to_do(registry: Registry, registry_url: str) -> None:
-    registry._database.write(lambda connection: connection.execute(text(f"UPDATE artfs_schema SET version = {NEWEST + 1}")))
+    registry._database.change_schema(lambda connection: connection.execute(text(f"UPDATE artfs_schema SET version = {NEWEST + 1}")))
     with pytest.raises(ConfigNotValid, match=rf"newer artfs \(schema {NEWEST + 1}, this one knows up to {NEWEST}\): upgrade artfs"):
         open_registry(registry_url)
 

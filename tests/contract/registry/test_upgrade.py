@@ -15,7 +15,7 @@ from artfs.registry.open import Registry, open_registry, upgrade_registry
 from tests.contract.registry.older import make_older, schema_number, set_schema, tables
 from tests.contract.registry.racers import Kind, race
 from tests.contract.registry.test_contributions import contribute
-from tests.contract.registry.writer import Writer
+from tests.contract.registry.writer import BIKE, Writer
 
 
 def make_table(name: str) -> Callable[[Connection], None]:
@@ -39,7 +39,31 @@ def test_older_registry_goes_through_the_steps_it_has_not_seen(registry: Registr
     # Those it has seen are not done again, which would fail.
     migrate(registry._database, "it", newest=NEWEST + 3, steps=steps)
     assert schema_number(registry) == NEWEST + 3
-    assert Writer(registry).log(b"A").created
+
+
+def test_who_has_opened_a_registry_reads_on_and_writes_no_more_when_it_is_upgraded(registry: Registry) -> None:
+    writer = Writer(registry)
+    version = writer.log(b"A").version
+    draft = writer.draft(b"B")
+    migrate(registry._database, "it", newest=NEWEST + 1, steps={NEWEST + 1: make_table("step")})
+    refused = pytest.raises(ConfigNotValid, match=rf"was written by a newer artfs \(schema {NEWEST + 1}, .*: upgrade artfs")
+    for write in (lambda: registry.versions.commit(draft), writer.open_lease, lambda: registry.aliases.remove(BIKE, "latest")):
+        with refused:
+            write()
+    assert registry.versions.list(BIKE) == [version]
+    registry._database.change_schema(lambda connection: set_schema(connection, NEWEST))
+    assert registry.versions.commit(draft).version.label == "v1"
+
+
+def test_what_a_newer_schema_has_taken_away_is_told_as_that(registry: Registry) -> None:
+    def work(connection: Connection) -> None:
+        set_schema(connection, NEWEST + 1)
+        connection.execute(text("ALTER TABLE aliases RENAME TO names"))
+
+    Writer(registry).log(b"A")
+    registry._database.change_schema(work)
+    with pytest.raises(ConfigNotValid, match="upgrade artfs"):
+        registry.aliases.list(BIKE)
 
 
 @pytest.mark.parametrize("older", range(1, NEWEST))
@@ -77,7 +101,7 @@ def test_a_new_registry_needs_no_upgrade_and_an_empty_database_gets_one(registry
 
 
 def test_a_newer_registry_is_not_touched_by_an_upgrade(registry: Registry, registry_url: str) -> None:
-    registry._database.write(lambda connection: set_schema(connection, NEWEST + 1))
+    registry._database.change_schema(lambda connection: set_schema(connection, NEWEST + 1))
     with pytest.raises(ConfigNotValid, match="upgrade artfs"):
         upgrade_registry(registry_url)
 
