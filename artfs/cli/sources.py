@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from artfs.errors import NotFound, SourceNotReadable, UserError
-from artfs.model.names import normalise_path
+from artfs.model.names import MOUNT_FOLDER, normalise_path
 
 STDIN = "-"
 
@@ -39,6 +39,14 @@ class Source:
     @property
     def is_folder(self) -> bool:
         return not self.uri and not self.is_stdin and self.path.is_dir()
+
+    @property
+    def hidden(self) -> str | None:
+        """What it brings to the place that a mount has for itself; of what is in a bucket, this is not known."""
+        if self.place is not None:
+            return self.place if self.place.partition("/")[0] == MOUNT_FOLDER else None
+        there = self.path / MOUNT_FOLDER if self.path.is_dir() else self.path
+        return MOUNT_FOLDER if there.name == MOUNT_FOLDER and there.exists() else None
 
 
 def parse_sources(said: Sequence[str], places: Sequence[str], *, references: bool) -> list[Source]:

@@ -75,11 +75,13 @@ class Building(ABC):
         name: StrPath | None = None,
         skip_cache: bool | None = False,  # noqa: ARG002
         policy: str | None = "mutable",  # noqa: ARG002
+        *,
+        overwrite: bool = False,
     ) -> None:
         """Add all files below a directory, hidden ones too, with their paths below it; under `name` if given.
 
-        Symlinks are followed, empty directories kept. All is added or, when something is refused, nothing. Raises as `add_file`,
-        and SourceNotReadable if there is no such directory.
+        Symlinks are followed, empty directories kept. With `overwrite`, files take the place of other content at their paths. All
+        is added or, when something is refused, nothing. Raises as `add_file`, and SourceNotReadable if there is no such directory.
 
             artifact.add_dir("images")                # images/cat.png becomes cat.png
             artifact.add_dir("images", name="train")  # and here train/cat.png
@@ -93,7 +95,7 @@ class Building(ABC):
         files = [(normalise_path(prefix + path), source) for path, source in found.files]
         directories = [directory_entry(normalise_path(prefix + path)) for path in found.empty_directories]
         with show_progress(f"adding {root.name}", total=None) as on_progress:
-            self._core.draft.add_files(files, directories, SESSION.current_config(), on_progress)
+            self._core.draft.add_files(files, directories, SESSION.current_config(), on_progress, overwrite=overwrite)
 
     def add_reference(
         self,
@@ -101,6 +103,8 @@ class Building(ABC):
         name: StrPath | None = None,
         checksum: bool = True,
         max_objects: int | None = None,
+        *,
+        overwrite: bool = False,
     ) -> list[ArtifactEntry]:
         """Add what is at a URI and leave its bytes there; returns an entry for each object that it leads to.
 
@@ -108,7 +112,8 @@ class Building(ABC):
         needs a `name`. A directory or a prefix adds all below it: at most `max_objects`, default 10 000. `name` is the path in the
         artifact of one object (default: its own name), and the directory of several. What identifies the content is recorded (its
         size, ETag or digest, and version), so that nothing else is ever read in its place; with `checksum=False` nobody is asked
-        and the URI alone counts. All is added or, when something is refused, nothing.
+        and the URI alone counts. With `overwrite`, they take the place of other content at their paths. All is added or, when
+        something is refused, nothing.
 
         Raises NotFound (a LookupError and ValueError) when nothing is there, UserError (a ValueError) for a plain path, a URI or
         name that cannot be and for more objects than that, AccessDenied (a PermissionError) and ReferenceUnavailable when the home
@@ -123,13 +128,13 @@ class Building(ABC):
         if isinstance(uri, ArtifactEntry):
             entry = entry_of(uri)
             uri.ref()  # raises for a file whose bytes are in the store
-            return self._show(draft.add_references([entry.at(path or entry.path)]))
+            return self._show(draft.add_references([entry.at(path or entry.path)], overwrite=overwrite))
         text = _uri(uri)
         limit = DEFAULT_MAX_OBJECTS if max_objects is None else max_objects
         references = SESSION.repository(SESSION.current_config()).references
         with show_found(f"looking at {origin_of(text)}") as on_progress:
             found = references.find(text, name=path, checksum=bool(checksum), max_objects=limit, on_progress=on_progress)
-        added = draft.add_references(found)
+        added = draft.add_references(found, overwrite=overwrite)
         if has_secret(text):
             notice(secret_warning(text))
         return self._show(added)

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing_extensions import Buffer
 
 from artfs.client.draft_content import DraftContent
+from artfs.client.notices import hidden_warning, notice
 from artfs.client.session import SESSION
 from artfs.client.taking_in_again import take_in_again
 from artfs.config import Config
 from artfs.content.ingest import Ingest
 from artfs.errors import EntryNotFound, LeaseLost, NameNotValid, ReadOnly, UserError
 from artfs.model.entry import Entry, Kind, directory_entry, parent_paths
+from artfs.model.names import MOUNT_FOLDER
 
 Progress = Callable[[int, int], None]
 
@@ -76,20 +78,26 @@ class Draft:
         return self._add(config, lambda ingest: put([ingest.add_bytes(data, path, mtime_ns)]))[0]
 
     def add_files(
-        self, items: Sequence[tuple[str, Path]], directories: Iterable[Entry], config: Config, on_progress: Progress | None
+        self,
+        items: Sequence[tuple[str, Path]],
+        directories: Iterable[Entry],
+        config: Config,
+        on_progress: Progress | None,
+        *,
+        overwrite: bool,
     ) -> None:
         """Add many files and the empty `directories`: all of them, or none when one is refused."""
         for path, _ in items:
             self._check_place(path)
         empty = list(directories)
-        put = partial(self._put_all, overwrite=False, sources={path: _absolute(source) for path, source in items})
+        put = partial(self._put_all, overwrite=overwrite, sources={path: _absolute(source) for path, source in items})
         self._add(config, lambda ingest: put([*ingest.add_files(items, on_progress), *empty]))
 
-    def add_references(self, references: Sequence[Entry]) -> list[Entry]:
+    def add_references(self, references: Sequence[Entry], *, overwrite: bool) -> list[Entry]:
         """Add references, whose bytes stay where they are: all of them, or none when one is refused."""
         with self._lock:
             self._check_process()
-        return self._put_all(references, overwrite=False)
+        return self._put_all(references, overwrite=overwrite)
 
     def reserve(self, path: str) -> None:
         """Take `path` for a file that is being written. Raises NameNotValid if there is one, or is going to be."""
@@ -242,16 +250,23 @@ class Draft:
             for path in taken:
                 self._drop(path)
             added: list[str] = []
+            replaced: dict[str, Entry] = {}
             try:
-                put = [self._put(entry, added, overwrite=overwrite) for entry in entries]
+                put = [self._put(entry, added, replaced, overwrite=overwrite) for entry in entries]
             except UserError:
                 for path in added:
                     self._drop(path)
+                self._entries.update(replaced)
                 raise
+            for path in replaced:
+                self._sources.pop(path, None)
             self._sources.update(sources or {})
+            if hidden := next((path for path in added if path.partition("/")[0] == MOUNT_FOLDER), None):
+                notice(hidden_warning(hidden))
             return put
 
-    def _put(self, entry: Entry, added: list[str], *, overwrite: bool) -> Entry:
+    def _put(self, entry: Entry, added: list[str], replaced: dict[str, Entry], *, overwrite: bool) -> Entry:
+        """Put one entry in its place; says in `added` and `replaced` what has to be undone should another be refused."""
         old = self._entries.get(entry.path)
         if old is not None and old.kind is entry.kind and old.digest == entry.digest:
             return old
@@ -266,11 +281,12 @@ class Draft:
             added.append(entry.path)
         elif old.kind is not Kind.DIRECTORY and not overwrite:
             raise NameNotValid(
-                f"{entry.path!r} is in the artifact {self.name!r} already, with other content: choose another name, or "
-                f"{'remove() it first' if entry.kind is Kind.REFERENCE else 'pass overwrite=True'}"
+                f"{entry.path!r} is in the artifact {self.name!r} already, with other content: choose another name, or pass "
+                "overwrite=True"
             )
+        else:
+            replaced.setdefault(entry.path, old)
         self._entries[entry.path] = entry
-        self._sources.pop(entry.path, None)
         return entry
 
     def _drop(self, path: str) -> None:

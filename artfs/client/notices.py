@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 
+from artfs.model.names import MOUNT_FOLDER
 from artfs.references.uri import shown_uri
 
 
@@ -16,6 +17,14 @@ def notice(text: str) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or None in a service without a terminal
         sys.stderr.write(f"artfs: {text}\n")
         sys.stderr.flush()
+
+
+def hidden_warning(path: str) -> str:
+    """The sentence about a path of a version that its mount has for itself."""
+    return (
+        f"{path!r} is not seen where the version is mounted alone, as a mount has its own {MOUNT_FOLDER!r} there: mount the "
+        "artifact, or choose another name"
+    )
 
 
 def secret_warning(uri: str) -> str:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from artfs.errors import NameNotValid, TypeNotValid
 
 LATEST = "latest"
+#: What a mount has at its root for itself. A version may have that name, too, and does not show it where it is mounted alone.
+MOUNT_FOLDER = ".artfs"
 #: Names an artifact cannot have, as the mount uses them beside artifacts.
-RESERVED_ARTIFACT_NAMES = frozenset({".", "..", ".artfs"})
+RESERVED_ARTIFACT_NAMES = frozenset({".", "..", MOUNT_FOLDER})
 #: Names an alias cannot have, as the mount uses them beside versions.
 RESERVED_ALIASES = frozenset({"staging"})
 #: Longest path in an artifact, in bytes of UTF-8: PATH_MAX less room for the mount point.

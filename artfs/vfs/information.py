@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 
 from artfs.errors import ReadOnly
+from artfs.model.names import MOUNT_FOLDER
 from artfs.vfs.attributes import FOREVER_S, MOVABLE_S, NEVER_S, VERSION_DIRECTORY_MODE, VERSION_FILE_MODE, Attributes, Changes
 from artfs.vfs.node import Listed, Node, OpenFile, os_error
 
-INFORMATION_NAME = ".artfs"
+INFORMATION_NAME = MOUNT_FOLDER
 
 
 class InformationDirectory(Node):

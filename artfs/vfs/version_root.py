@@ -1,13 +1,16 @@
 """The root of a mount of one version: the version, and `.artfs` beside it for those who know of it.
 
-A listing shows what is in the version and nothing else, so that a copy of the mount is the version; `.artfs` is there all the same
-when it is looked up, unless the version has that name itself. Any thread.
+A listing shows what is in the version, so that a copy of the mount is the version; `.artfs` is not listed, and is there all the
+same when it is looked up. Where the version has that name at its root itself, the mount's goes first: status and errors can be had
+nowhere else, and that of the version in a mount of the artifact or by a download. Any thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from artfs.vfs.information import INFORMATION_NAME
-from artfs.vfs.node import Node
+from artfs.vfs.node import Listed, Node
 from artfs.vfs.scene import Scene
 from artfs.vfs.version_nodes import VersionDirectory
 from artfs.vfs.views import View
@@ -24,7 +27,7 @@ class PinnedVersion(VersionDirectory):
         self._scene = scene
 
     def lookup(self, name: str) -> Node | None:
-        found = super().lookup(name)
-        if found is None and name == INFORMATION_NAME:
-            return self._scene.mount_information()
-        return found
+        return self._scene.mount_information() if name == INFORMATION_NAME else super().lookup(name)
+
+    def list(self) -> Sequence[Listed]:
+        return [listed for listed in super().list() if listed.name != INFORMATION_NAME]

@@ -146,3 +146,14 @@ def test_put_refuses_bad_names(artfs: Artfs, dataset: MakeDataset) -> None:
     for arguments in bad:
         assert artfs.fails(*arguments).code == 2
     assert artfs("ls", "--json").json == []
+
+
+def test_put_of_what_a_mount_has_for_itself_warns(artfs: Artfs, dataset: MakeDataset, tmp_path: Path) -> None:
+    folder = dataset({".artfs/x": b"x", "a": b"a"})
+    said = "'.artfs' is not seen where the version is mounted alone"
+    assert said in artfs("put", folder, "pets").err
+    assert said in artfs("put", "--reference", folder, "pets").err
+    assert "'.artfs/b' is not seen" in artfs("put", folder / "a", "pets", "--at", ".artfs/b").err
+    assert artfs("put", folder, "pets", "--at", "below").err == ""
+    artfs("get", "pets:v0", tmp_path / "out")
+    assert (tmp_path / "out/.artfs/x").read_bytes() == b"x"

@@ -297,6 +297,15 @@ def test_a_refused_call_does_not_freeze() -> None:
         assert run.log_artifact(artifact).wait().file_count == 2
 
 
+def test_a_path_that_a_mount_has_for_itself_is_added_with_a_notice(capsys: pytest.CaptureFixture[str]) -> None:
+    artifact = build(files={"folder/.artfs": b"1", ".artfs-more": b"2"})
+    assert capsys.readouterr().err == ""
+    with artifact.new_file(".artfs/x") as file:
+        file.write("x")
+    assert "artfs: '.artfs/x' is not seen where the version is mounted alone" in capsys.readouterr().err
+    assert artifact.file_count == 3
+
+
 def test_finalize_makes_the_content_final() -> None:
     artifact = build()
     artifact.finalize()

@@ -124,6 +124,39 @@ def test_the_same_reference_at_the_same_path_again_does_nothing_and_another_is_r
     assert (artifact.file_count, artifact.size) == (1, len(BIKES))
 
 
+def test_a_reference_with_overwrite_takes_the_place_of_what_was_there(bikes: Path, images: Path, tmp_path: Path) -> None:
+    other = (images / "labels.csv").as_uri()
+    artifact = make()
+    artifact.add_reference(bikes.as_uri())
+    artifact.add_file(images / "labels.csv", name="stored")
+    with pytest.raises(ValueError, match="pass overwrite=True"):
+        artifact.add_reference(other, name="bikes.h5")
+    for path in ("bikes.h5", "stored"):
+        (entry,) = artifact.add_reference(other, name=path, overwrite=True)
+        assert (entry.path, entry.ref()) == (path, other)
+    artifact.add_file(bikes, name="stored", overwrite=True)
+    with artfs.init() as run:
+        run.log_artifact(artifact).wait(60)
+    assert content(artifact, tmp_path / "out") == {"bikes.h5": (images / "labels.csv").read_bytes(), "stored": BIKES}
+
+
+@pytest.mark.parametrize("kind", ["references", "files"])
+def test_what_overwrites_and_is_refused_in_part_leaves_all_as_it_was(images: Path, kind: str) -> None:
+    def add(artifact: artfs.Artifact, *, overwrite: bool) -> artfs.Artifact:
+        if kind == "references":
+            artifact.add_reference(images.as_uri(), overwrite=overwrite)
+        else:
+            artifact.add_dir(images, overwrite=overwrite)
+        return artifact
+
+    assert add(build("things", {"labels.csv": b"1"}), overwrite=True).digest == add(make(), overwrite=False).digest
+    refused = build("things", {"labels.csv": b"1", "train/2.bin/below": b"x"})
+    before = refused.digest
+    with pytest.raises(ValueError, match="there are files below it"):
+        add(refused, overwrite=True)
+    assert refused.digest == before
+
+
 def test_a_reference_can_be_removed_and_another_put_in_its_place(bikes: Path, images: Path) -> None:
     artifact = make()
     (entry,) = artifact.add_reference(bikes.as_uri())

@@ -50,6 +50,19 @@ def test_an_artifact_mounted_alone_has_both_kinds_of_files(place: Place, source:
         assert sorted(os.listdir(mountpoint / ".artfs")) == ["errors", "log", "status.json", "v0.json"]
 
 
+def test_a_version_with_the_name_of_the_control_folder_does_not_hide_it(place: Place, source: Path) -> None:
+    (source / ".artfs").mkdir()
+    (source / ".artfs/x").write_bytes(b"x")
+    place.commit(source)
+    with place.mounted("data:v0") as mountpoint:
+        assert sorted(os.listdir(mountpoint / ".artfs")) == ["errors", "status.json"]
+        assert json.loads((mountpoint / ".artfs/status.json").read_text())["target"] == "tester/default/data:v0"
+        assert sorted([".artfs", *os.listdir(mountpoint)]) == sorted(os.listdir(source))
+        assert sorted(os.listdir(mountpoint / ".artfs")) == ["errors", "status.json"]
+    with place.mounted("data") as mountpoint:
+        assert (mountpoint / "v0/.artfs/x").read_bytes() == b"x"
+
+
 def test_a_version_mounted_alone_shows_nothing_else(place: Place, source: Path) -> None:
     place.commit(source, aliases=["best"])
     with place.mounted("data:best") as mountpoint:

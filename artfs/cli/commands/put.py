@@ -28,7 +28,7 @@ from artfs.cli.options import (
 from artfs.cli.output import print_json, print_line, print_note, print_warning
 from artfs.cli.progress import progress
 from artfs.cli.sources import Source, in_words_of_put, parse_sources, readable
-from artfs.client.notices import secret_warning
+from artfs.client.notices import hidden_warning, secret_warning
 from artfs.content.ingest import Ingest
 from artfs.content.walk import walk_directory
 from artfs.errors import UserError
@@ -40,6 +40,7 @@ from artfs.references.uri import has_secret
 from artfs.repository.binding import ensure_bound
 from artfs.repository.commit import CommitRequest, begin_ingest, commit_entries
 from artfs.repository.commit_folder import commit_folder
+from artfs.repository.leased_ingest import aborted_on_error
 from artfs.repository.open import open_repository
 from artfs.repository.repository import Repository
 from artfs.repository.second_try import again_if_lease_lost
@@ -124,6 +125,8 @@ def command(
     for source in wanted:
         if has_secret(source.uri):
             print_warning(secret_warning(source.uri))
+        if source.hidden:
+            print_warning(hidden_warning(source.hidden))
     if as_json:
         from artfs.cli.forms import version_form
 
@@ -148,11 +151,8 @@ def put_sources(repository: Repository, sources: Sequence[Source], request: Comm
 
         def attempt() -> CommitOutcome:
             ingest = begin_ingest(repository, request.artifact.entity)
-            try:
+            with aborted_on_error(ingest):
                 taken = [entry for source, path in local for entry in _take_in(ingest, source, path)]
-            except BaseException:
-                ingest.abort()
-                raise
             return commit_entries(repository, ingest, [*entries, *taken], request)
 
         return again_if_lease_lost(attempt)
