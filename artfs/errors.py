@@ -156,7 +156,7 @@ class ReferenceChanged(IntegrityError):
 
 
 class TransientError(ArtfsError):
-    """May work when tried again. With `no_answer` nobody has answered at all: others that ask the same host need not wait as long."""
+    """May work when tried again. With `no_answer` the host has not answered at all, as it may not answer others either."""
 
     def __init__(self, message: str, *, no_answer: bool = False) -> None:
         super().__init__(message)

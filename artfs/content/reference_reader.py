@@ -2,19 +2,21 @@
 
 Ranges go through blocks in memory (`reference_blocks`) and are read ahead (`prefetch`); a whole is streamed past them
 (`reference_stream`); what a home gives only as a whole goes into a spool. What has no recorded size is asked for it once
-(`reference_pins`).
+(`reference_pins`). Who asks for what has just failed to come is told so at once (`recent_failures`).
 
 Any thread, in any order; there is no state for a reader.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.content.prefetch import Pace, Prefetch
+from artfs.content.recent_failures import RecentFailures
 from artfs.content.reference_blocks import MOST_AT_ONCE, ReferenceBlocks
 from artfs.content.reference_fetches import FetchCounts, ReferenceFetches, close_pieces, take
 from artfs.content.reference_pins import Pinned, ReferencePins
@@ -44,12 +46,21 @@ class ReferenceReader:
     `folder` is for what comes only as a whole, within what `reserve` allows.
     """
 
-    def __init__(self, references: References, shared: SharedFetches, folder: Path, reserve: Reserve | None = None) -> None:
+    def __init__(
+        self,
+        references: References,
+        shared: SharedFetches,
+        folder: Path,
+        reserve: Reserve | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pins = ReferencePins(references)
         self._fetches = ReferenceFetches(references)
         self._spools = Spools(folder, reserve)
         self._blocks = ReferenceBlocks(self._fetches, shared, self._spools)
         self._streams = ReferenceStreams(self._fetches, shared, self._spools)
+        self._failures = RecentFailures(clock)
         self._prefetch = Prefetch(_pace(shared.memory))
 
     def known_size(self, entry: Entry) -> int | None:
@@ -59,7 +70,8 @@ class ReferenceReader:
 
     def size(self, entry: Entry, *, anew: bool = False) -> int:
         """The size; its home is asked where it was not recorded, once unless `anew`. Raises what a home raises."""
-        return self._sized(entry, self._pins.refresh(entry) if anew else self._pins.get(entry))[1]
+        with self._failures.asking(entry.digest):
+            return self._sized(entry, self._pins.refresh(entry) if anew else self._pins.get(entry))[1]
 
     def read_now(self, entry: Entry, offset: int, length: int) -> Piece | None:
         """What `read` would return, if it is in memory. Never waits for more than a short lock."""
@@ -77,15 +89,8 @@ class ReferenceReader:
 
     def read(self, entry: Entry, offset: int, length: int) -> Piece:
         """`length` bytes from `offset` on; fewer only where the content ends."""
-        pinned, size = self._sized(entry, self._pins.get(entry))
-        end = min(offset + length, size)
-        if offset >= end:
-            return b""
-        spool = self._spools.get(pinned.key)
-        if spool is not None:
-            return spool.read(offset, end)
-        self._note(pinned, size, offset, end)  # before reading, so that what comes next is on its way meanwhile
-        return self._blocks.read(pinned, size, offset, end)
+        with self._failures.asking(entry.digest):
+            return self._read(entry, offset, length)
 
     def iter_bytes(self, entry: Entry, *, is_scratch: bool = False) -> Iterator[Piece]:
         """The whole content in pieces of any length; for `is_scratch` see `ReferenceStreams.iter_bytes`."""
@@ -101,6 +106,17 @@ class ReferenceReader:
         self._prefetch.close(wait=False)
         self._streams.close()
         self._spools.close()
+
+    def _read(self, entry: Entry, offset: int, length: int) -> Piece:
+        pinned, size = self._sized(entry, self._pins.get(entry))
+        end = min(offset + length, size)
+        if offset >= end:
+            return b""
+        spool = self._spools.get(pinned.key)
+        if spool is not None:
+            return spool.read(offset, end)
+        self._note(pinned, size, offset, end)  # before reading, so that what comes next is on its way meanwhile
+        return self._blocks.read(pinned, size, offset, end)
 
     def _note(self, pinned: Pinned, size: int, offset: int, end: int) -> None:
         if not self._blocks.is_small(size):

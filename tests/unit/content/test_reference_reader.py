@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -359,3 +361,38 @@ def test_errors_of_homes_pass_as_they_are(remote: Remote, opened: Opener) -> Non
     for read in (lambda: opened().read(entry, 0, 1), lambda: list(opened().iter_bytes(entry))):
         with pytest.raises(ArtfsError, match="mem://box/f may not be read"):
             read()
+
+
+class TestFailures:
+    """What has just failed to come is not waited for again by each of those who queue for it."""
+
+    def test_a_failure_that_took_long_is_that_of_all_who_come_soon_after(self, remote: Remote, tmp_path: Path) -> None:
+        now_s = [0.0]
+        reader = ReferenceReader(remote.references, SharedFetches(0), tmp_path / "spools", clock=lambda: now_s[0])
+        sized, unsized, healthy = remote.put("f", Endless(9 * MIB)), remote.unrecorded("f"), remote.put("h", b"healthy")
+
+        def stall(*_: object) -> None:
+            now_s[0] += 20
+            raise ReferenceUnavailable("its server stopped sending")
+
+        remote.home.on_fetch = remote.home.on_look = stall
+        for call in (partial(reader.read, sized, 0, 10), partial(reader.read, unsized, 0, 10), partial(reader.size, unsized)):
+            for _ in range(16):
+                with pytest.raises(ReferenceUnavailable, match="stopped sending"):
+                    call()
+        assert (len(remote.home.fetches), len(remote.home.looks)) == (1, 1)
+        remote.home.on_fetch, remote.home.on_look = (lambda *_: None), (lambda: None)
+        assert reader.read(healthy, 0, 10) == b"healthy"
+        now_s[0] += 5
+        assert reader.size(unsized) == 9 * MIB
+        assert reader.read(sized, 0, 10) == reader.read(unsized, 0, 10)
+        reader.close()
+
+    def test_a_failure_that_came_at_once_is_asked_for_again_at_once(self, remote: Remote, tmp_path: Path) -> None:
+        reader = ReferenceReader(remote.references, SharedFetches(0), tmp_path / "spools", clock=lambda: 0.0)
+        entry = remote.put("f", b"content")
+        remote.home.break_offs = [3]
+        with pytest.raises(ReferenceUnavailable):
+            reader.read(entry, 0, 10)
+        assert reader.read(entry, 0, 10) == b"content"
+        reader.close()
