@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from artfs.cloud.buckets import BucketClient, ObjectFacts, Piece, PreconditionFailed
-from artfs.errors import ArtfsError, NotFound, ReferenceUnavailable, TransientError, UserError
+from artfs.errors import AccessDenied, ArtfsError, NotFound, ReferenceUnavailable, TransientError, UserError
 from artfs.model.entry import Reference
 from artfs.references.changed import is_recorded, is_same, is_weak, reference_changed
 from artfs.references.protocol import Fetched, Found
@@ -66,22 +66,32 @@ class BucketHome:
 
     def _expand(self, uri: str) -> Iterator[Found]:
         scheme, bucket, key, version_id = parse_bucket_uri(uri)
+        refused: AccessDenied | None = None
         if key and (version_id is not None or not key.endswith("/")):
             try:
                 facts = self._client.head(bucket, key, version_id)
-            except NotFound:
+            except (NotFound, AccessDenied) as error:
                 if version_id is not None:
                     raise
+                # Who may use what is below a prefix may often not ask for an object at its very name.
+                refused = error if isinstance(error, AccessDenied) else None
             else:
                 yield self._found(uri, key.rpartition("/")[2], facts)
                 return
         prefix = f"{key}/" if key and not key.endswith("/") else key
         something = False
-        for facts in self._client.iter_objects(bucket, prefix):
-            something = True
-            object_uri = format_bucket_uri(scheme, bucket, facts.key, facts.version_id)
-            yield self._found(object_uri, facts.key[len(prefix) :], facts)
+        try:
+            for facts in self._client.iter_objects(bucket, prefix):
+                something = True
+                object_uri = format_bucket_uri(scheme, bucket, facts.key, facts.version_id)
+                yield self._found(object_uri, facts.key[len(prefix) :], facts)
+        except AccessDenied as error:
+            if refused is None:
+                raise
+            raise AccessDenied(f"{error.message}; {uri} itself cannot be read either") from error
         if not something:
+            if refused is not None:
+                raise refused
             below = f", nor anything below {prefix!r}" if key else ""
             raise NotFound(f"there is nothing at {uri}{below}: check the address")
 

@@ -16,7 +16,7 @@ from artfs.model.entry import Entry, parent_paths, reference_entry
 from artfs.model.names import normalise_path
 from artfs.model.progress import OnFilesDone
 from artfs.references.protocol import Found
-from artfs.references.uri import basename_of, shown_uri
+from artfs.references.uri import basename_of, scheme_of, shown_uri
 
 
 def name_for(uri: str, name: str | None) -> str:
@@ -53,6 +53,8 @@ def name_found(
         if on_progress:
             on_progress(len(naming.entries), total)
     if not naming.entries:
+        if scheme_of(uri) == "file":
+            raise NotFound(f"{shown_uri(uri)} is a folder without files: refer to a file, or to a folder that has some")
         raise NotFound(f"{shown_uri(uri)} leads to nothing: check the address; a prefix has objects below it")
     return naming.finish()
 

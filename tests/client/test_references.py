@@ -223,8 +223,9 @@ def test_what_is_not_there_is_refused(workplace: Path) -> None:
     with pytest.raises(LookupError, match="missing"):
         artifact.add_reference((workplace / "missing").as_uri())
     (workplace / "empty").mkdir()
-    with pytest.raises(ValueError, match="empty"):
-        artifact.add_reference((workplace / "empty").as_uri())
+    for checksum in (True, False):
+        with pytest.raises(ValueError, match="empty is a folder without files"):
+            artifact.add_reference((workplace / "empty").as_uri(), checksum=checksum)
     assert artifact.file_count == 0
 
 

@@ -354,6 +354,24 @@ def test_a_home_that_refuses_or_fails_says_so(  # noqa: PLR0917
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_a_prefix_whose_very_name_may_not_be_asked_for_is_found_by_its_listing(
+    references: References, request: pytest.FixtureRequest, plain: str, google: str, scheme: str
+) -> None:
+    bucket = plain if scheme == "s3" else google
+    server = request.getfixturevalue("s3_server" if scheme == "s3" else "gcs_server")
+    proxy: HaProxy = request.getfixturevalue("s3_proxy" if scheme == "s3" else "gcs_proxy")
+    server.fill(bucket, {"allowed/one": b"1", "allowed/two": b"22"})
+    proxy.fail(403)
+    assert [entry.path for entry in references.find(f"{scheme}://{bucket}/allowed")] == ["one", "two"]
+    proxy.fail(403)
+    with pytest.raises(AccessDenied, match=f"^{scheme}://{bucket}/nothing cannot be read"):
+        references.find(f"{scheme}://{bucket}/nothing")
+    proxy.fail(403, times=1000)
+    with pytest.raises(AccessDenied, match=f"; {scheme}://{bucket}/allowed itself cannot be read either$"):
+        references.find(f"{scheme}://{bucket}/allowed")
+
+
 def test_a_fetch_that_fails_halfway_says_so(references: References, s3_server: SeaweedFs, s3_proxy: HaProxy, plain: str) -> None:
     s3_server.fill(plain, {"halfway": bytes(MAX_PIECE + 10)})
     pieces = references.fetch(only_reference(references, f"s3://{plain}/halfway"), 0, MAX_PIECE + 10).pieces
