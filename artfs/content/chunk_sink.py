@@ -35,11 +35,11 @@ class PackIndex(Protocol):
     """The part of the registry's packs that an ingest needs; thread-safe."""
 
     def add(self, entity: str, lease: LeaseId, pack_id: PackId, size: int, chunks: Sequence[ChunkRef]) -> object:
-        """Enter a durable pack, to be used by this lease only until its commit (I1)."""
+        """Enter a durable pack (I1)."""
         ...
 
     def find_chunks(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> Mapping[Digest, ChunkRef]:
-        """Where those of the chunks lie that the entity has in committed packs, or this lease in its own."""
+        """Where those of the chunks lie that the entity has; they stay there while the lease lives (I4)."""
         ...
 
     def usable(self, ids: Iterable[PackId]) -> set[PackId]:

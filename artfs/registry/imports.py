@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select, true, update
 
 from artfs.errors import Conflict
-from artfs.model.entry import LeaseId
 from artfs.model.names import ArtifactName, check_alias, format_version_label
 from artfs.model.records import (
     AliasMoves,
@@ -29,9 +28,9 @@ from artfs.registry.batches import in_batches
 from artfs.registry.commit import insert_version
 from artfs.registry.database import Database
 from artfs.registry.dialects import insert_missing
-from artfs.registry.lease_rows import end_lease, lock_active_lease
+from artfs.registry.lease_rows import end_lease
 from artfs.registry.lineage_rows import require_run, select_runs
-from artfs.registry.schema import aliases, collections, entities, lineage, packs, projects, runs, versions
+from artfs.registry.schema import aliases, collections, entities, lineage, projects, runs, versions
 from artfs.registry.scopes import ensure_collection, ensure_project, find_collection_id, lock_collection
 from artfs.registry.version_rows import IS_LIVE, find_live, place_aliases
 
@@ -61,18 +60,6 @@ class Imports:
             return found or 0
 
         return self._database.read(work)
-
-    def keep_packs(self, lease: LeaseId) -> None:
-        """Let commits of the entity find what this one has stored so far, whatever becomes of it. Raises LeaseLost.
-
-        Until a version needs these packs, gc sees packs that nothing needs, which it deletes after the grace period.
-        """
-
-        def work(connection: Connection) -> None:
-            lock_active_lease(connection, lease, for_what="the copy")
-            connection.execute(update(packs).where(packs.c.lease == lease, packs.c.state == "pending").values(state="committed"))
-
-        self._database.write(work)
 
     def add_version(self, draft: VersionImport) -> bool:
         """Make the version under its number; False when it is there already, deleted or not. Ends the lease.

@@ -13,7 +13,7 @@ from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, LeaseId, PackId, lease_of_pack
 from artfs.model.pack_uses import PackUse
 from artfs.model.records import PackRecord
-from artfs.registry.batches import BATCH
+from artfs.registry.batches import BATCH, in_batches
 from artfs.registry.database import Database
 from artfs.registry.dialects import clock, now
 from artfs.registry.lease_rows import lock_active_lease
@@ -46,18 +46,19 @@ def _lying(dialect: str) -> Select[Any]:
     else:
         found = rows.where(chunks.c.digest.in_(bindparam("digests", expanding=True))).cte("found")
     lying = select(found.c.digest, found.c.size, packs.c.pack, found.c.offset, found.c.stored_size)
+    lying = lying.add_columns((_IS_USABLE | _IS_OWN).label("is_to_be_had"))
     return lying.join(packs, packs.c.id == found.c.pack_id)
 
 
 @cache
 def _find_chunks(dialect: str) -> Select[Any]:
-    return _lying(dialect).where(_IS_USABLE | _IS_OWN)
+    return _lying(dialect).where(_IS_USABLE | (packs.c.state == "pending"))
 
 
 @cache
 def _find_doomed_too(dialect: str) -> Select[Any]:
     """A doomed pack can be had back until gc claims it."""
-    return _lying(dialect).add_columns(packs.c.doomed_at).where((packs.c.state == "committed") | _IS_OWN)
+    return _lying(dialect).where(packs.c.state != "deleting")
 
 
 class Packs:
@@ -67,7 +68,7 @@ class Packs:
         self._database = database
 
     def add(self, entity: str, lease: LeaseId, pack_id: PackId, size: int, chunks: Sequence[ChunkRef]) -> None:
-        """Enter a pack that is durable (I1), for this commit alone until that is through.
+        """Enter a pack that is durable (I1).
 
         Raises LeaseLost when the lease is over: gc may have deleted the object already.
         """
@@ -89,33 +90,19 @@ class Packs:
     def find_chunks(
         self, entity: str, lease: LeaseId, digests: Sequence[Digest], *, avoided: Container[PackId] = ()
     ) -> dict[Digest, ChunkRef]:
-        """Where those of the chunks lie that the entity has in committed packs, or that this commit has stored itself.
+        """Where those of the chunks lie that the entity has in packs that are not doomed.
 
-        Nothing is found in the packs `avoided`.
+        Nothing is found in the packs `avoided`. What another commit has stored, which is under way or has died, is found as well,
+        so that nothing is sent twice: its packs stay for this commit, whatever becomes of the other. Raises LeaseLost.
         """
-        refs = (ChunkRef(*row) for row in self._select_chunks(_find_chunks(self._database.dialect), entity, lease, digests))
-        return {ref.digest: ref for ref in refs if ref.pack not in avoided}
+        return self._find(_find_chunks(self._database.dialect), entity, lease, digests, avoided)
 
     def find_or_take_back(self, entity: str, lease: LeaseId, digests: Sequence[Digest]) -> dict[Digest, ChunkRef]:
         """As `find_chunks`, but in doomed packs too: those that have what is nowhere else are not doomed any more afterwards.
 
-        For who would have to fetch the bytes from afar; to any other commit what is doomed is gone. Doomed again while the lease
-        lives, the packs stay for as long as it does (I4). Raises LeaseLost.
+        For who would have to fetch the bytes from afar; to any other commit what is doomed is gone.
         """
-
-        def take_back(connection: Connection) -> set[PackId]:
-            lock_active_lease(connection, lease, for_what="the copy")
-            wanted = sorted({ref.pack for ref in doomed.values()})
-            query = select(packs.c.id, packs.c.pack).where(packs.c.pack.in_(wanted), packs.c.state == "committed")
-            rows = connection.execute(query.order_by(packs.c.pack).with_for_update()).all()
-            connection.execute(update(packs).where(packs.c.id.in_([row.id for row in rows])).values(doomed_at=None))
-            return {row.pack for row in rows}
-
-        rows = self._select_chunks(_find_doomed_too(self._database.dialect), entity, lease, digests)
-        found = {row.digest: ChunkRef(*row[:5]) for row in rows if row.doomed_at is None}
-        doomed = {row.digest: ChunkRef(*row[:5]) for row in rows if row.digest not in found}
-        back = self._database.write(take_back) if doomed else set()
-        return found | {digest: ref for digest, ref in doomed.items() if ref.pack in back}
+        return self._find(_find_doomed_too(self._database.dialect), entity, lease, digests, ())
 
     def relocate(self, refs: Sequence[ChunkRef]) -> dict[Digest, ChunkRef]:
         """Where chunks lie now whose packs are gone from the object store, by the digests of those that are found.
@@ -250,19 +237,45 @@ class Packs:
         """Drop the rows of what dead commits have stored."""
         self._database.write(lambda connection: drop_pending(connection, leases))
 
-    def _select_chunks(self, query: Select[Any], entity: str, lease: LeaseId, digests: Sequence[Digest]) -> list[Any]:
-        def work(connection: Connection) -> list[Any]:
+    def _find(
+        self, query: Select[Any], entity: str, lease: LeaseId, digests: Sequence[Digest], avoided: Container[PackId]
+    ) -> dict[Digest, ChunkRef]:
+        def look(connection: Connection) -> list[Any]:
             rows: list[Any] = []
             for start in range(0, len(digests), BATCH):
                 given = {"entity": entity, "lease": lease, "digests": digests[start : start + BATCH]}
                 rows += connection.execute(query, given).all()
             return rows
 
-        return self._database.read_once(work) if digests else []
+        rows = self._database.read_once(look) if digests else []
+        rows = [row for row in rows if row.pack not in avoided]
+        found = {row.digest: ChunkRef(*row[:5]) for row in rows if row.is_to_be_had}
+        others = {row.digest: ChunkRef(*row[:5]) for row in rows if row.digest not in found}
+        if others:
+            wanted = {ref.pack for ref in others.values()}
+            had = self._database.write(lambda connection: _take(connection, lease, wanted))
+            found |= {digest: ref for digest, ref in others.items() if ref.pack in had}
+        return found
 
     def _rows_after(self, low: int) -> list[Row[Any]]:
         query = select(packs).where(packs.c.id > low).order_by(packs.c.id).limit(BATCH)
         return self._database.read(lambda connection: list(connection.execute(query)))
+
+
+def _take(connection: Connection, lease: LeaseId, wanted: Collection[PackId]) -> set[PackId]:
+    """Make packs that are doomed, or of another commit, committed ones, for what is under way under `lease`; those that can be had.
+
+    Doomed again while the lease lives, they stay for as long as it does (I4). Whoever gives up what another commit has stored, that
+    one or gc, drops the rows before it deletes the objects: it has come before this, or leaves what is committed by then.
+    """
+    lock_active_lease(connection, lease, for_what="storing content", shared=True)
+    rows: dict[int, PackId] = {}
+    for batch in in_batches(sorted(wanted)):
+        query = select(packs.c.id, packs.c.pack).where(packs.c.pack.in_(batch), packs.c.state != "deleting")
+        rows.update((row.id, PackId(row.pack)) for row in connection.execute(query.order_by(packs.c.pack).with_for_update()))
+    for some in in_batches(list(rows)):
+        connection.execute(update(packs).where(packs.c.id.in_(some)).values(state="committed", doomed_at=None))
+    return set(rows.values())
 
 
 def _lock_unneeded(connection: Connection, criterion: Any, *, limit: int | None = None) -> list[Row[Any]]:

@@ -251,8 +251,8 @@ packs = Table(
     # Bytes of the object.
     Column("size", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),
-    # pending: only the commit that wrote it may name it. committed: a committed version needed it at some time, or a copy that goes
-    # on under another lease will.
+    # pending: only the commit that wrote it may name it. committed: a committed version needed it at some time, or another commit
+    # has found it.
     # deleting: gc has begun to delete the object, there is no way back.
     Column("state", PlainText, CheckConstraint("state IN ('pending', 'committed', 'deleting')"), nullable=False),
     # When gc found that no version needs it; NULL otherwise. A commit that needs it after all sets it to NULL again (I4).

@@ -26,9 +26,6 @@ from artfs.repository.leased_ingest import LeasedIngest
 from artfs.repository.repository import Repository
 from artfs.repository.rewrite import rewrite_manifest
 
-#: What is durable is kept for a copy that goes on after this one has died, each time so many more bytes have been sent.
-KEEP_EVERY = 256 << 20
-
 #: One version as the source and as the destination has it.
 Common = tuple[Manifest, Manifest]
 
@@ -57,10 +54,8 @@ class VersionCopier:
         executor: Executor,
         totals: CopyTotals,
         on_progress: Callable[[], object],
-        keep_every: int = KEEP_EVERY,
     ) -> None:
         self._source = source
-        self._keep_every = keep_every
         self._executor = executor
         self._totals = totals
         self._on_progress = on_progress
@@ -71,16 +66,7 @@ class VersionCopier:
 
         `common` is a version that the source and the destination have.
         """
-        kept = 0
-
-        def on_window() -> None:
-            nonlocal kept
-            self._on_progress()
-            if ingest.stored_bytes - kept >= self._keep_every:
-                ingest.keep_stored()
-                kept = ingest.stored_bytes
-
-        chunks = ChunkCopier(self._source, ingest, self._executor, self._totals, on_window)
+        chunks = ChunkCopier(self._source, ingest, self._executor, self._totals, self._on_progress)
         pages = self._iter_pages(self._source.manifest(version), common)
         return rewrite_manifest(version, pages, ingest, chunks, self._map, _has_no_bytes)
 

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 
 from artfs.content.chunk_sink import PackIndex
 from artfs.content.ingest import Ingest
-from artfs.errors import ArtfsError, InternalError, LeaseLost
-from artfs.model.entry import LeaseId, lease_prefix
+from artfs.errors import ArtfsError, InternalError, LeaseLost, StoreFull, TransientError
+from artfs.model.entry import LeaseId, lease_prefix, pack_key
 from artfs.repository.binding import ensure_bound
 from artfs.repository.leases import LeaseKeeper
 from artfs.repository.repository import Repository
@@ -41,7 +41,6 @@ class LeasedIngest(Ingest):
         )
         self._repository = repository
         self._process = os.getpid()
-        self._keeps = False
         self.is_read_again = False
         self._watch()
 
@@ -53,24 +52,15 @@ class LeasedIngest(Ingest):
             super().abort()
         finally:
             if self._finalizer.detach() is not None:
-                if self._keeps:
-                    self._repository.leases.end(self.lease)  # gc knows what of it was kept, and removes the rest
-                else:
-                    _give_up(self._repository, self.lease)
-
-    def keep_stored(self) -> None:
-        """Let later commits of the entity find what is durable by now, even if this one comes to nothing."""
-        self._keeps = True  # before: should the answer be lost, the packs may have been kept
-        self._repository.registry.imports.keep_packs(self.lease)
+                _give_up(self._repository, self.lease)
 
     def pause(self) -> None:
-        """Give up as `abort` does, but keep what is durable for whoever goes on with the work. Raises no error of artfs."""
+        """Give up as `abort` does, but leave what is durable, for the grace period of gc, to whoever goes on with the work."""
+        if os.getpid() != self._process:
+            return
         super().abort()
-        try:
-            self.keep_stored()
-        except ArtfsError as error:
-            logger.info("what was stored under the lease %s has to be stored again: %s", self.lease.hex(), error)
-        self.abort()
+        if self._finalizer.detach() is not None:
+            self._repository.leases.end(self.lease)
 
     def store_no_more(self) -> None:
         """The content is a version already: what is not stored by now is not needed, and the lease only ends with the commit."""
@@ -118,7 +108,10 @@ def leased(ingest: Ingest) -> LeasedIngest:
 
 @contextmanager
 def aborted_on_error(ingest: Ingest, *, but_for: tuple[type[ArtfsError], ...] = ()) -> Iterator[None]:
-    """Abort the ingest when an exception ends the block, unless it is one of `but_for`."""
+    """Abort the ingest when an exception ends the block, unless it is one of `but_for`.
+
+    After an error that may be none the next time, what is stored is left to be found then.
+    """
     try:
         yield
     except but_for:
@@ -127,7 +120,10 @@ def aborted_on_error(ingest: Ingest, *, but_for: tuple[type[ArtfsError], ...] = 
         if isinstance(error, LeaseLost) and leased(ingest).is_read_again:
             raise
         try:
-            ingest.abort()
+            if isinstance(error, TransientError) and not isinstance(error, StoreFull):
+                leased(ingest).pause()
+            else:
+                ingest.abort()
         except ArtfsError as other:
             logger.info("what the failed commit %s stored is left to gc: %s", ingest.lease.hex(), other)
         raise
@@ -138,8 +134,10 @@ def _give_up(repository: Repository, lease: LeaseId) -> None:
     repository.leases.end(lease)
     try:
         repository.registry.packs.drop_uncommitted(lease)
-        # The lease was never given to a commit transaction, so no version can need a pack of it (I4).
+        # The lease was never given to a commit transaction, but another commit may have found some of it in time (I4).
+        named = {pack_key(pack) for pack in repository.registry.packs.committed_under([lease])}
         for info in list(repository.objects.iter_objects(lease_prefix(lease))):
-            repository.objects.delete(info.key)
+            if info.key not in named:
+                repository.objects.delete(info.key)
     except ArtfsError as error:
         logger.info("what the aborted commit %s stored is left to gc: %s", lease.hex(), error)

@@ -24,7 +24,7 @@ from tests.fault.versions import (
 )
 
 #: What comes before or behind these directly is the same moment once more.
-_MOMENTS = {"before put", "after put", "after packs.add", "before versions.move", "after versions.move", "after imports.keep_packs"}
+_MOMENTS = {"before put", "after put", "after packs.add", "before versions.move", "after versions.move"}
 _NEXT = {**BEFORE, "own.txt": b"own"}
 
 

@@ -135,26 +135,9 @@ def test_an_import_without_its_packs_or_its_lease_is_refused(registry: Registry,
     assert registry.imports.numbers(BIKE) == {}
 
 
-def test_packs_that_are_kept_are_found_by_the_next_and_collected_when_nothing_comes_to_need_them(
-    registry: Registry, importer: Importer
-) -> None:
-    lease = importer.writer.open_lease()
-    pack = importer.writer.add_pack(lease, b"chunk")
-    other = importer.writer.open_lease()
-    assert registry.packs.find_chunks("team", other, [digest_of(b"chunk")]) == {}
-    registry.imports.keep_packs(lease)
-    registry.leases.end(lease)
-    registry.packs.drop_uncommitted(lease)
-    assert registry.packs.find_chunks("team", other, [digest_of(b"chunk")])[digest_of(b"chunk")].pack == pack
-    assert registry.packs.doom_unneeded() == 1
-    with pytest.raises(LeaseLost):
-        registry.imports.keep_packs(lease)
-
-
 def test_doomed_packs_are_taken_back_unless_they_are_being_deleted(registry: Registry, importer: Importer) -> None:
     lease = importer.writer.open_lease()
     kept, gone = importer.writer.add_pack(lease, b"kept"), importer.writer.add_pack(lease, b"gone", sequence=1)
-    registry.imports.keep_packs(lease)
     registry.leases.end(lease)
     both = [digest_of(b"kept"), digest_of(b"gone")]
     other = importer.writer.open_lease()

@@ -60,13 +60,27 @@ def test_chunks_are_found_where_they_lie(registry: Registry, writer: Writer) -> 
     assert registry.packs.find_chunks("team", lease, []) == {}
 
 
-def test_chunks_of_a_commit_under_way_are_for_it_alone(registry: Registry, writer: Writer) -> None:
+@pytest.mark.parametrize("fate", ["under way", "over"])
+def test_what_another_commit_has_stored_is_found_and_stays_for_who_found_it(registry: Registry, writer: Writer, fate: str) -> None:
+    mine, other = writer.open_lease(), writer.open_lease()
+    found, unknown = writer.add_pack(mine, b"A"), writer.add_pack(mine, b"B", sequence=1)
+    assert registry.packs.find_chunks("team", mine, [A]) == {A: chunk_ref(b"A", found, 0)}
+    assert not all_packs(registry)[found].committed, "found by who has stored it"
+    if fate == "over":
+        registry.leases.end(mine)
+    assert registry.packs.find_chunks("team", other, [A]) == {A: chunk_ref(b"A", found, 0)}
+    registry.packs.drop_uncommitted(mine)
+    assert all_packs(registry).keys() == {found} != {unknown}
+    writer.log(b"A", lease=other, needed_packs={found})
+
+
+def test_who_has_lost_his_lease_takes_nothing_of_another_commit(registry: Registry, writer: Writer) -> None:
     mine, other = writer.open_lease(), writer.open_lease()
     pack = writer.add_pack(mine, b"A")
-    assert registry.packs.find_chunks("team", mine, [A]) == {A: chunk_ref(b"A", pack, 0)}
-    assert registry.packs.find_chunks("team", other, [A]) == {}
-    writer.log(b"A", lease=mine, needed_packs={pack})
-    assert registry.packs.find_chunks("team", other, [A]) == {A: chunk_ref(b"A", pack, 0)}
+    registry.leases.end(other)
+    with pytest.raises(LeaseLost):
+        registry.packs.find_chunks("team", other, [A])
+    assert not all_packs(registry)[pack].committed
 
 
 def test_chunks_of_another_entity_are_not_found(registry: Registry, writer: Writer) -> None:
@@ -94,8 +108,8 @@ def test_digest_may_lie_in_several_packs(registry: Registry, writer: Writer) -> 
         assert registry.packs.find_chunks("team", lease, [A])[A].pack == pack
     # Neither loses the chunk when the other commit comes to nothing.
     registry.packs.drop_uncommitted(leases[0])
-    assert registry.packs.find_chunks("team", leases[0], [A]) == {}
-    assert registry.packs.find_chunks("team", leases[1], [A])[A].pack == packs[1]
+    for lease in leases:
+        assert registry.packs.find_chunks("team", lease, [A])[A].pack == packs[1]
 
 
 def test_pack_may_hold_a_digest_twice(registry: Registry, writer: Writer) -> None:

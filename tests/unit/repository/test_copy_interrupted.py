@@ -156,7 +156,7 @@ def test_what_was_sent_is_found_by_the_next_copy_after_a_gc_in_between(config: C
         with assemble_repository(there, open_registry(there.registry), failing) as destination, pytest.raises(StoreUnavailable):
             copy_all(source, destination, [DATASET])
         with open_repository(there) as destination:
-            assert collect_garbage(destination).doomed.packs == 2
+            assert collect_garbage(destination).leftovers.packs == 0
             report = copy_all(source, destination, [DATASET])
             assert report.bytes_found > 60 << 20
             assert report.bytes_sent < 20 << 20
@@ -166,7 +166,7 @@ def test_what_was_sent_is_found_by_the_next_copy_after_a_gc_in_between(config: C
 
 
 def test_a_gc_beside_a_copy_takes_nothing_from_it(config: Config, there: Config) -> None:
-    """What was kept is needed by nothing yet: gc dooms it, and must not delete it while the copy goes on (I4)."""
+    """What it has found of another copy is needed by nothing yet: gc dooms it, and must not delete it while this goes on (I4)."""
     with open_repository(config) as source, open_repository(there) as destination, open_repository(there) as gc:
         version = commit(source, {f"{number}.bin": noise(number, 36 << 20) for number in range(3)}, artifact=DATASET).version
         doomed = 0
@@ -178,37 +178,43 @@ def test_a_gc_beside_a_copy_takes_nothing_from_it(config: Config, there: Config)
             doomed += report.doomed.packs
 
         with ThreadPoolExecutor(2) as executor:
-            copier = VersionCopier(source, executor, CopyTotals(), come_by, keep_every=8 << 20)
-            ingest = begin_ingest(destination, "tester", DoomedToo(destination.registry.packs))
-            copier.copy(version, ingest, None)
-            ingest.finish()
-            ingest.pause()
-        assert doomed
+            copier = VersionCopier(source, executor, CopyTotals(), come_by)
+            first, second = (begin_ingest(destination, "tester", DoomedToo(destination.registry.packs)) for _ in range(2))
+            copier.copy(version, first, None)
+            first.finish()
+            assert doomed == 0
+            copier.copy(version, second, None)
+            second.finish()
+            assert (doomed > 0, second.stored_bytes) == (True, 0)
+        first.abort()
+        come_by()
+        second.pause()
         report = copy_all(source, destination, [DATASET])
         assert report.bytes_sent < 1 << 20
         assert_same(source, destination, [DATASET])
 
 
-def test_what_a_copy_has_kept_outlives_its_process(config: Config, there: Config) -> None:
-    """Everything ends at once, as when the process is killed; what was kept before is found by the next copy."""
+@pytest.mark.parametrize("is_expired", [True, False])
+def test_what_a_copy_has_sent_outlives_its_process(config: Config, there: Config, *, is_expired: bool) -> None:
+    """Everything ends at once, as when the process is killed; what was sent before is found by the next copy."""
     with open_repository(config) as source:
         version = commit(source, {f"{number}.bin": noise(number, 36 << 20) for number in range(3)}, artifact=DATASET).version
 
-        def die_after_keeping_a_pack(point: str) -> None:
-            known = points.passed
-            if "after packs.add" in known and "after imports.keep_packs" in known[known.index("after packs.add") :]:
+        def die_after_a_pack(point: str) -> None:
+            if "after packs.add" in points.passed:
                 raise _Crash(point)
 
-        points = Points(0, die_after_keeping_a_pack, for_ever=True)
+        points = Points(0, die_after_a_pack, for_ever=True)
         with crashing_repository(there, points) as destination, ThreadPoolExecutor(2) as executor:
-            copier = VersionCopier(source, executor, CopyTotals(), lambda: None, keep_every=8 << 20)
+            copier = VersionCopier(source, executor, CopyTotals(), lambda: None)
             ingest = begin_ingest(destination, "tester")
             with pytest.raises(_Crash):
                 copier.copy(version, ingest, None)
             with pytest.raises(_Crash):
                 ingest.pause()
         with open_repository(there) as destination:
-            expire_leases(destination)
+            if is_expired:
+                expire_leases(destination)
             report = copy_all(source, destination, [DATASET])
             assert report.bytes_found > 30 << 20
             assert report.bytes_sent < 80 << 20
