@@ -44,6 +44,7 @@ class KnownFiles:
     def __init__(self, folder: Path, registry: str) -> None:
         self._folder = folder / _name_of(registry)
         self._lock = threading.Lock()
+        self._has_told = False
 
     @property
     def are_there(self) -> bool:
@@ -54,7 +55,7 @@ class KnownFiles:
 
     def may_know(self, artifact: ArtifactName | None) -> bool:
         """True if something may be known of the artifact; of any for None. Cheaper than to look it up."""
-        return self.are_there if artifact is None else self._path(artifact).exists()
+        return self.are_there if artifact is None else os.path.exists(self._path(artifact))  # noqa: PTH110 - it never raises
 
     def keep_version(self, name: VersionName, record: VersionRecord | None) -> None:
         """The name means that version, or none."""
@@ -120,7 +121,19 @@ class KnownFiles:
                 if known is not None and change(known):
                     self._replace(self._path(artifact), _encode_bounded(known))
         except OSError as error:
-            logger.debug("what is known of names cannot be kept: %s", error)
+            self._tell(error)
+
+    def _tell(self, error: OSError) -> None:
+        """Say once that nothing can be kept where that is for the user to mend."""
+        if isinstance(error, PermissionError) and not self._has_told:
+            self._has_told = True
+            logger.warning(
+                "what names mean cannot be remembered for when the registry is away, as you may not use %s: make it yours again"
+                ' (sudo chown -R "$USER" %s), or set XDG_CACHE_HOME to a folder of your own',
+                self._folder.parent,
+                self._folder.parent,
+            )
+        logger.debug("what is known of names cannot be kept: %s", error)
 
     def _replace(self, path: Path, data: bytes) -> None:
         if not path.exists():

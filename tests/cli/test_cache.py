@@ -81,3 +81,14 @@ def test_what_cannot_be_asked(pets: Artfs) -> None:
     assert "cache_limit is 0" in pets.fails("cache", "verify", env={"ARTFS_CACHE_LIMIT": "0"}).err
     assert "set cache_limit to 4MiB or more" in pets.fails("cache", "show", env={"ARTFS_CACHE_LIMIT": "1MiB"}).err
     assert pets("cache", "--json", env={"ARTFS_CACHE_LIMIT": "0"}).json["limit"] == 0
+
+
+@pytest.mark.without_rights
+def test_a_cache_of_another_user_is_told_with_what_to_do(artfs: Artfs, cache: DiskCache) -> None:
+    cache.folder.chmod(0)
+    try:
+        outcome = artfs.run("cache")
+    finally:
+        cache.folder.chmod(0o700)
+    assert outcome.code == 2
+    assert f'you may not use the cache {cache.folder}: make it yours again (sudo chown -R "$USER"' in outcome.err

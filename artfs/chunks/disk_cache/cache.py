@@ -192,6 +192,11 @@ class DiskCache:
         except OSError as error:
             if error.errno in _FULL:
                 raise StoreFull(f"the disk of the cache {self.folder} is full: make room there") from error
+            if isinstance(error, PermissionError):
+                raise ConfigNotValid(
+                    f'you may not use the cache {self.folder}: make it yours again (sudo chown -R "$USER" {self.folder}), or set'
+                    " XDG_CACHE_HOME to a folder of your own"
+                ) from error
             raise ConfigNotValid(f"the cache {self.folder} cannot be used: {error}") from error
 
     def _open(self, *, make: bool) -> Shelf | None:

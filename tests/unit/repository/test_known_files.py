@@ -288,6 +288,26 @@ def test_a_folder_that_takes_nothing_is_no_failure(registry: Registry, tmp_path:
     assert KnownNames(registry, KnownFiles(tmp_path / "file", "x")).version(LATEST).label == "v0"
 
 
+@pytest.mark.without_rights
+@pytest.mark.expected_logs("cannot be remembered")
+@pytest.mark.parametrize("mode", [0, 0o500])
+def test_a_folder_of_another_user_is_told_once_and_no_failure(
+    registry: Registry, here: KnownNames, folder: Path, caplog: pytest.LogCaptureFixture, mode: int
+) -> None:
+    Writer(registry).log(b"A")
+    (folder / "of another registry").mkdir(parents=True)
+    folder.chmod(mode)
+    try:
+        for ask in (lambda: here.version(LATEST), lambda: here.versions(BIKE)[0], lambda: here.newest(BIKE)):
+            found = ask()
+            assert found is not None
+            here.opened(found)
+    finally:
+        folder.chmod(0o700)
+    (told,) = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
+    assert f'make it yours again (sudo chown -R "$USER" {folder})' in told
+
+
 def test_a_registry_that_is_away_is_opened_and_used_when_it_is_back(tmp_path: Path) -> None:
     url = "postgresql://artfs@127.0.0.1:1/nothing"
     with hurried(1), pytest.raises(RegistryUnavailable):
