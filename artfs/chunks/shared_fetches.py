@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 from artfs.chunks.memory_cache import MemoryCache
+from artfs.chunks.near import go_far
 from artfs.errors import TimedOut, TransientError
 from artfs.objectstore.protocol import Piece
 
@@ -67,6 +68,12 @@ class SharedFetches:
                 # What it was to fetch and could not for a reason of its own is ours to fetch in the next round.
                 if key in other.found:
                     found[key] = other.found[key]
+
+    def keep(self, found: Mapping[K, Piece]) -> None:
+        """Keep what was had without a fetch."""
+        with self._lock:
+            for key, data in found.items():
+                self._cache.put(key, data)
 
     def peek(self, key: Hashable) -> Piece | None:
         """The bytes under `key` if they are in memory."""
@@ -127,6 +134,7 @@ class SharedFetches:
                 del self._fetches[key]
 
     def _wait(self, other: _Fetch) -> None:
+        go_far()
         if not other.done.wait(self._patience_s):
             with self._lock:
                 # Its thread is stuck, or was left behind by a fork: the next one who asks shall not wait for it again.

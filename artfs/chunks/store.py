@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from artfs.chunks.chunk_cache import ChunkCache
 from artfs.chunks.codec import damaged, missing
+from artfs.chunks.near import NotNear, go_far, is_only_near
 from artfs.chunks.pack_reads import PackReads, RequestThreads
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.model.digest import Digest
@@ -50,7 +51,8 @@ class ChunkStore:
 
     def read_pieces(self, refs: Sequence[ChunkRef]) -> list[Piece]:
         """Like `read`, but not copied: a view may keep the memory of many chunks as long as somebody holds it."""
-        found = self._shared.get({ref.digest: ref for ref in reversed(refs)}, self._fetch)
+        wanted = {ref.digest: ref for ref in reversed(refs)}
+        found = self._find_near(wanted) if is_only_near() else self._shared.get(wanted, self._fetch)
         return [_checked(found[ref.digest], ref) for ref in refs]
 
     def peek_pieces(self, refs: Sequence[ChunkRef]) -> list[Piece] | None:
@@ -83,6 +85,16 @@ class ChunkStore:
         """Let go of threads; reading stays possible."""
         self._packs.close()
 
+    def _find_near(self, wanted: dict[Digest, ChunkRef]) -> dict[Digest, Piece]:
+        """The chunks from memory and cache. Raises NotNear if not all are there; then those that are will be in memory."""
+        found = {digest: piece for digest in wanted if (piece := self._shared.peek(digest)) is not None}
+        wanted = {digest: ref for digest, ref in wanted.items() if digest not in found}
+        kept = {} if self._cache is None or not wanted else self._cache.get(list(wanted.values()))
+        self._shared.keep(kept)
+        if len(kept) < len(wanted):
+            raise NotNear
+        return found | kept
+
     def _fetch(self, own: dict[Digest, ChunkRef]) -> dict[Digest, Piece]:
         cache = self._cache
         if cache is None:
@@ -92,6 +104,7 @@ class ChunkStore:
         return found | self._read_packs(wanted) if wanted else found
 
     def _read_packs(self, refs: Sequence[ChunkRef]) -> dict[Digest, Piece]:
+        go_far()
         keep = None if self._cache is None else self._cache.put
         found, lost = self._packs.read(refs, keep)
         if not lost:

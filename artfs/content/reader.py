@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Protocol
 
+from artfs.chunks.near import is_only_near
 from artfs.content.chunk_map import ChunkMap, Located
 from artfs.content.file_sequences import FileSequences, Following
 from artfs.content.paces import NEAR, ReadingPaces
@@ -120,15 +121,16 @@ class ContentReader:
         end = min(offset + length, entry.size)
         if offset >= end:
             return b""
-        if self._sequences is not None:  # before reading, so that what comes next is on its way meanwhile
+        sequences = None if is_only_near() else self._sequences
+        if sequences is not None:  # before reading, so that what comes next is on its way meanwhile
             if following is not None:
-                self._sequences.note(entry, offset, end, following)
+                sequences.note(entry, offset, end, following)
             self._note(entry, content, offset, end)
         try:
             data = self._read_range(content, offset, end)
         except IntegrityError as error:
             raise _of_entry(entry, error) from error
-        if self._sequences is None:
+        if sequences is None:
             self._note(entry, content, offset, end)
         return data
 

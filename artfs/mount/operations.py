@@ -31,13 +31,14 @@ from artfs.mount.replies import asked_changes, make_reply, missing_reply, reply_
 from artfs.mount.threads import Threads
 from artfs.vfs.artifact_nodes import ArtifactDirectory
 from artfs.vfs.attributes import Attributes
+from artfs.vfs.information import OpenInformation
 from artfs.vfs.inodes import ROOT_INO, InodeTable
 from artfs.vfs.listings import Listing, Listings
 from artfs.vfs.node import Node, OpenFile, os_error
 from artfs.vfs.problems import Problems
 from artfs.vfs.scene import Scene
 from artfs.vfs.staged_root import StagingRoot
-from artfs.vfs.version_nodes import VersionFile
+from artfs.vfs.version_nodes import VersionDirectory, VersionFile
 
 #: Reading more than this is mostly work that needs no interpreter: verifying and copying.
 _LARGE_READ = 64 << 10
@@ -101,7 +102,7 @@ class ArtfsOperations(pyfuse3.Operations):
             row = listing.by_name.get(child_name)
             found = (row.node, row.node.glance()) if row else None
         else:
-            run = self.threads.read if parent.is_immutable else self.threads.run
+            run = self.threads.read if isinstance(parent, VersionDirectory) else self.threads.run
             found = await run(parent.lookup_with_attributes, child_name)
         if found is None:
             return missing_reply(parent.missing_timeout_s)
@@ -227,6 +228,8 @@ class ArtfsOperations(pyfuse3.Operations):
                     return cast("bytes", data)
         else:
             opened = self.handles.file(fh)
+            if isinstance(opened, OpenInformation):  # in memory, too
+                return opened.read(off, size)
         self._failed.check(fh, off, size)
         begun_s = trio.current_time()
         try:

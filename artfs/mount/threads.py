@@ -15,10 +15,12 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import trio
 
+from artfs.chunks.near import NotNear, Reach
 from artfs.errors import ArtfsError, ReferenceUnavailable, StoreUnavailable, TransientError
 from artfs.mount.processors import OneProcessor
 from artfs.mount.read_threads import ReadThreads
@@ -33,6 +35,8 @@ _GENERAL_SLOTS = 32
 _CHANGE_SLOTS = 16
 #: Content of versions. More threads than processors, as most of them wait for the store.
 _CONTENT_SLOTS = 24
+#: Reads of what is in memory or in the cache on the disk, while those who wait for the store have taken its slots.
+_NEAR_SLOTS = 8
 #: References of one server: as many as a program with 16 threads has under way, and its read-ahead.
 _REFERENCE_SLOTS = 32
 #: Requests that may wait for one home from which nothing comes; see `slots`.
@@ -41,6 +45,8 @@ _MOST_WAITING = 192
 _MOST_WAITING_OF_FEW = 4
 #: The part of a deadline after which a home from which nothing came is taken to be stuck.
 _STALLED_PART = 1 / 6
+#: The part of a deadline for which others are refused after a read has failed because nothing came from the store.
+_PAUSE_PART = 1 / 20
 #: Servers of references whose slots are remembered; those that nobody waits for are forgotten first.
 _MOST_HOMES = 256
 #: Reads that the kernel may have under way for its read-ahead: many stuck homes' worth of them.
@@ -58,7 +64,10 @@ class Threads:
         self._changes = trio.CapacityLimiter(_CHANGE_SLOTS)
         self._unbounded = trio.CapacityLimiter(_GENERAL_SLOTS)
         self._most_waiting = _MOST_WAITING
-        self._content = HomeSlots(_CONTENT_SLOTS, _MOST_WAITING, deadline_s * _STALLED_PART, _store_is_stuck)
+        self._content = HomeSlots(
+            _CONTENT_SLOTS, _MOST_WAITING, deadline_s * _STALLED_PART, _store_is_stuck, deadline_s * _PAUSE_PART
+        )
+        self._near = trio.CapacityLimiter(_NEAR_SLOTS)
         self._homes: OrderedDict[str, HomeSlots] = OrderedDict()
         self._small_reads = ReadThreads(together)
         self._large_reads = ReadThreads()
@@ -161,18 +170,37 @@ class Threads:
         *,
         is_large: bool = True,
     ) -> T:
+        threads = self._large_reads if is_large else self._small_reads
         with home.request():
-            try:
-                slot = object()
+            slot, read = object(), _Read(call, arguments, Reach())
+            if not await home.take_turn_soon(slot):
+                if home is self._content:
+                    with suppress(NotNear):
+                        return await self._read_near(threads, call, arguments)
                 await home.wait_for_turn(slot, scope, deadline_s)
-                threads = self._large_reads if is_large else self._small_reads
-                result = await threads.run(functools.partial(call, *arguments), functools.partial(home.give_back, slot))
+            try:
+                return await threads.run(read, functools.partial(self._end, home, slot, read))
             except ArtfsError as error:
                 if not isinstance(error, TransientError):  # a refusal is an answer too
-                    home.answered()
+                    self._answered(home, read)
                 raise
-            home.answered()
-            return result
+
+    def _end(self, home: HomeSlots, slot: object, read: _Read[Any]) -> None:
+        """The thread is through, perhaps long after the deadline."""
+        home.give_back(slot)
+        if read.has_come:
+            self._answered(home, read)
+
+    def _answered(self, home: HomeSlots, read: _Read[Any]) -> None:
+        # What came out of the cache on the disk says nothing of the store.
+        home.answered(by_home=read.reach.is_far or home is not self._content)
+
+    async def _read_near(self, threads: ReadThreads, call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        """The result, if the store need not be asked for it. Raises NotNear."""
+        slot = object()
+        await self._near.acquire_on_behalf_of(slot)
+        read = _Read(call, arguments, Reach(only_near=True))
+        return await threads.run(read, functools.partial(self._near.release_on_behalf_of, slot))
 
     def _store_is_too_late(self) -> StoreUnavailable:
         return StoreUnavailable(
@@ -189,6 +217,24 @@ class Threads:
         raise self._store_is_too_late()
 
 
+class _Read(Generic[T]):
+    """A call that reads, how far it went, and whether it returned something."""
+
+    __slots__ = ("_arguments", "_call", "has_come", "reach")
+
+    def __init__(self, call: Callable[..., T], arguments: tuple[Any, ...], reach: Reach) -> None:
+        self._call = call
+        self._arguments = arguments
+        self.reach = reach
+        self.has_come = False
+
+    def __call__(self) -> T:
+        with self.reach.entered():
+            result = self._call(*self._arguments)
+        self.has_come = True
+        return result
+
+
 def _server_is_too_late(origin: str, deadline_s: float) -> ArtfsError:
     return ReferenceUnavailable(
         f"no answer from {origin} within {deadline_s:g} s: the server is stuck or too slow; try again later"
@@ -196,7 +242,7 @@ def _server_is_too_late(origin: str, deadline_s: float) -> ArtfsError:
 
 
 def _store_is_stuck(quiet_s: float) -> ArtfsError:
-    return StoreUnavailable(f"too many reads wait for the store, from which nothing came for {quiet_s:.0f} s: try again later")
+    return StoreUnavailable(f"nothing came from the store for {quiet_s:.0f} s, and others wait for it: try again in a few seconds")
 
 
 def _server_is_stuck(origin: str, quiet_s: float) -> ArtfsError:

@@ -10,6 +10,7 @@ import pytest
 from typing_extensions import Buffer
 
 from artfs.chunks.codec import decode_chunk
+from artfs.chunks.near import NotNear, Reach
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.content.workers import Workers
@@ -176,3 +177,50 @@ def test_little_is_fetched_for_nothing_from_a_far_store() -> None:
     refs = write_chunks(objects, chunks)
     assert ChunkStore(objects, SharedFetches(0)).read(refs[::2]) == chunks[::2]
     assert [(offset, length) for _, offset, length in objects.reads] == [(0, 209_000), (refs[4].offset, 100_000)]
+
+
+def test_within_a_near_reach_the_memory_and_the_cache_are_read_and_the_store_is_not_asked() -> None:
+    objects, cache = FarStore(), DictCache()
+    refs = write_chunks(objects, NOISE)
+    ChunkStore(objects, SharedFetches(0), cache).read(refs[:4])
+    chunks = ChunkStore(objects, SharedFetches(1 << 20), cache)
+    chunks.read(refs[8:])
+    objects.reads.clear()
+    reach = Reach(only_near=True)
+    with reach.entered():
+        assert chunks.read([*refs[:4], *refs[8:]]) == [*NOISE[:4], *NOISE[8:]]
+        with pytest.raises(NotNear):
+            chunks.read(refs[3:5])
+        with pytest.raises(NotNear):
+            chunks.read_once(refs[4:5])
+    assert not objects.reads
+    assert not reach.is_far
+    assert chunks.peek(refs[0].digest) == NOISE[0]
+
+
+def test_within_a_near_reach_nobody_waits_for_what_another_thread_fetches() -> None:
+    objects, cache = FarStore(), DictCache()
+    refs = write_chunks(objects, NOISE)
+    chunks = ChunkStore(objects, SharedFetches(1 << 20), cache)
+    objects.gate.clear()
+    other = threading.Thread(target=chunks.read, args=(refs[:1],))
+    other.start()
+    try:
+        assert objects.asked.acquire(timeout=30)
+        with pytest.raises(NotNear), Reach(only_near=True).entered():
+            chunks.read(refs[:1])
+    finally:
+        objects.gate.set()
+        other.join()
+
+
+def test_a_reach_tells_whether_the_store_was_asked() -> None:
+    objects = FarStore()
+    refs = write_chunks(objects, NOISE)
+    chunks = ChunkStore(objects, SharedFetches(1 << 20))
+    far, near = Reach(), Reach()
+    with far.entered():
+        chunks.read(refs)
+    with near.entered():
+        chunks.read(refs)
+    assert (far.is_far, near.is_far) == (True, False)

@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from artfs.chunks.near import go_far
 from artfs.errors import ArtfsError, ReferenceUnavailable, StoreUnavailable
 from artfs.mount.slots import HomeSlots
 from artfs.mount.threads import Threads
@@ -172,3 +173,109 @@ def test_the_few_that_wait_are_given_up_when_their_deadline_passes() -> None:
         assert not home.slots.is_suspect
 
     run_slowly(scenario)
+
+
+class SilentStore:
+    """Reads of a store that answers nobody until it is told to; it counts who has asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answers = threading.Event()
+
+    def read(self) -> str:
+        go_far()
+        self.asked += 1
+        self.answers.wait()
+        return "content"
+
+
+def read_from(scenario: Callable[[Threads, SilentStore], Awaitable[None]]) -> None:
+    async def main() -> None:
+        store = SilentStore()
+        try:
+            await scenario(Threads(60), store)
+        finally:
+            store.answers.set()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.05))
+
+
+async def fail(threads: Threads, store: SilentStore) -> None:
+    with pytest.raises(StoreUnavailable):
+        await threads.read(store.read)
+
+
+def test_of_those_whom_the_kernel_lets_ask_one_after_the_other_only_the_first_waits_for_a_silent_store() -> None:
+    async def scenario(threads: Threads, store: SilentStore) -> None:
+        directory = trio.Lock()
+
+        async def look_up() -> None:
+            async with directory:
+                await fail(threads, store)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(24):
+                nursery.start_soon(look_up)
+        assert store.asked == 1
+        assert trio.current_time() < 2 * threads.deadline_s  # of a clock that jumps
+
+    read_from(scenario)
+
+
+def test_those_who_waited_for_a_slot_while_nothing_came_do_not_wait_again() -> None:
+    async def scenario(threads: Threads, store: SilentStore) -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(fail, threads, store)
+        assert store.asked == 24
+
+    read_from(scenario)
+
+
+def test_a_silent_store_is_asked_by_one_every_few_seconds_and_by_all_once_it_answers() -> None:
+    async def scenario(threads: Threads, store: SilentStore) -> None:
+        await fail(threads, store)
+        await fail(threads, store)
+        assert store.asked == 1
+        await trio.sleep(3)
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(fail, threads, store)
+        assert store.asked == 2
+        await trio.sleep(3)
+        store.answers.set()
+        for _ in range(3):
+            assert await threads.read(store.read) == "content"
+
+    read_from(scenario)
+
+
+def test_what_is_near_is_read_while_others_have_all_slots_or_the_store_is_silent() -> None:
+    async def scenario(threads: Threads, store: SilentStore) -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(100):
+                nursery.start_soon(fail, threads, store)
+            await trio.sleep(1)
+            for _ in range(20):
+                assert await threads.read(lambda: "cached") == "cached"
+            assert trio.current_time() < threads.deadline_s
+        assert await threads.read(lambda: "cached") == "cached"
+        await fail(threads, store)  # nobody has heard of the store by that
+        assert store.asked == 24
+
+    read_from(scenario)
+
+
+def test_what_is_near_is_read_where_no_more_may_wait() -> None:
+    async def scenario(threads: Threads, store: SilentStore) -> None:
+        threads.expect_few_reads()
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(fail, threads, store)
+            await trio.sleep(threads.deadline_s / 2)
+            await fail(threads, store)
+            assert await threads.read(lambda: "cached") == "cached"
+            assert trio.current_time() < threads.deadline_s
+        assert store.asked == 4
+
+    read_from(scenario)
