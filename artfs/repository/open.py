@@ -18,13 +18,14 @@ from artfs.content.reference_reader import ReferenceReader
 from artfs.content.workers import Workers
 from artfs.model.secret_uris import shown_uri
 from artfs.objectstore.bucket import BucketStore
+from artfs.objectstore.hedged import HedgedStore
 from artfs.objectstore.metered import MeteredStore
 from artfs.objectstore.open import open_objects
 from artfs.objectstore.protocol import ObjectStore
 from artfs.references.open import open_references
 from artfs.references.references import References
 from artfs.registry.open import Registry, open_registry
-from artfs.repository.binding import MARK_KEY
+from artfs.repository.binding import MARK_KEY, relocate_chunks
 from artfs.repository.known_files import KnownFiles
 from artfs.repository.known_names import KnownNames
 from artfs.repository.leases import LeaseKeeper
@@ -32,6 +33,8 @@ from artfs.repository.repository import Repository
 
 #: Requests of single reads from a remote store that are made beside the one that the reader makes itself.
 _FETCH_THREADS = 16
+#: More than there are requests at once, so that none waits for the end of another.
+_REQUEST_THREADS = 96
 
 
 def open_repository(config: Config, *, to_write: bool = False, to_serve: bool = False) -> Repository:
@@ -45,7 +48,7 @@ def open_repository(config: Config, *, to_write: bool = False, to_serve: bool = 
     if isinstance(objects, BucketStore) and (to_write or to_serve):
         prepare = partial(objects.get, MARK_KEY) if to_write else objects.prepare
         threading.Thread(target=_try, args=(prepare,), name="artfs-meet-store", daemon=True).start()
-    known = _known_files(config)
+    known = _known_files(config, None)
     # What was read before is read without the registry too; whoever needs it will say so.
     registry = open_registry(config.registry, at_once=known is None or not known.are_there)
     return assemble_repository(config, registry, objects)
@@ -56,9 +59,12 @@ def _try(prepare: Callable[[], object]) -> None:
         prepare()
 
 
-def _known_files(config: Config) -> KnownFiles | None:
+def _known_files(config: Config, cache: DiskCache | None) -> KnownFiles | None:
     """Where names are remembered that come from another machine. One that is here can be asked whenever the files can be read."""
-    return None if config.registry.startswith("sqlite:") else KnownFiles(config.cache_dir / "known", shown_uri(config.registry))
+    if config.registry.startswith("sqlite:"):
+        return None
+    is_pinned = (lambda _: False) if cache is None else cache.is_pinned
+    return KnownFiles(config.cache_dir / "known", shown_uri(config.registry), is_pinned)
 
 
 def _keep_private(config: Config) -> None:
@@ -85,9 +91,11 @@ def assemble_repository(
     kept = cache if metered.is_remote else None  # what is on this machine already would only be there twice
     reserve = None if cache is None else cache.reserve
     threads = Workers(_FETCH_THREADS, "artfs-fetch") if metered.is_remote else None
-    chunks = ChunkStore(metered, shared, kept, registry.packs.relocate, threads=threads)
+    # Above what counts, so that requests are counted which are made twice.
+    store = HedgedStore(metered, Workers(_REQUEST_THREADS, "artfs-request")) if metered.is_remote else metered
+    chunks = ChunkStore(store, shared, kept, lambda refs: relocate_chunks(repository, refs), threads=threads)
     paces = far(config.memory) if metered.is_remote else NEAR
-    return Repository(
+    repository = Repository(
         config=config,
         registry=registry,
         objects=metered,
@@ -96,6 +104,7 @@ def assemble_repository(
         references=references,
         reader=ContentReader(chunks, ReferenceReader(references, shared, config.cache_dir, reserve), paces),
         leases=LeaseKeeper(registry.leases),
-        names=KnownNames(registry, _known_files(config)),
+        names=KnownNames(registry, _known_files(config, cache)),
         cache=cache,
     )
+    return repository

@@ -12,7 +12,9 @@ import pytest
 from artfs.cloud.buckets import BucketClient
 from artfs.cloud.gcs import GcsClient
 from artfs.cloud.s3 import S3Client
+from artfs.content.workers import Workers
 from artfs.objectstore.bucket import BucketStore
+from artfs.objectstore.hedged import HedgedStore
 from artfs.objectstore.local import LocalStore
 from artfs.objectstore.memory import MemoryStore
 from artfs.objectstore.metered import MeteredStore
@@ -28,6 +30,7 @@ LOCAL: dict[str, Callable[[Path], ObjectStore]] = {
     "memory": lambda folder: MemoryStore(),
     "metered memory": lambda folder: MeteredStore(MemoryStore()),
     "metered local": lambda folder: MeteredStore(LocalStore(folder / "objects")),
+    "hedged memory": lambda folder: HedgedStore(MemoryStore(), Workers(4, "requests")),
     "opened by address": lambda folder: open_objects(f"file://{folder}/deep/objects"),
 }
 REMOTE = ["s3", "s3 whole bucket", "metered s3", "ceph", "gs", "gs opened by address"]

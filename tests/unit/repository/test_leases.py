@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -14,6 +13,7 @@ from artfs.errors import LeaseLost, RegistryUnavailable
 from artfs.model.entry import LEASE_ID_SIZE, LeaseId
 from artfs.model.records import LeaseRecord
 from artfs.repository.leases import LeaseKeeper
+from tests.waiting import wait_until
 
 
 class Table:
@@ -51,13 +51,6 @@ def table() -> Table:
     return Table()
 
 
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.005)
-
-
 def _threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "artfs-leases"]
 
@@ -70,7 +63,7 @@ def test_one_thread_extends_all_leases_and_ends_with_the_last(table: Table) -> N
     keeper.end(one)
     assert table.ended == {one}
     keeper.release(two)
-    _wait_until(lambda: not _threads())
+    wait_until(lambda: not _threads())
     assert table.ended == {one}, "a released lease is ended by the registry itself"
     three = keeper.open("e")
     table.wait_for(lambda: table.beats[three] > 0)
@@ -83,7 +76,7 @@ def test_lost_lease_is_given_up_and_the_others_go_on(table: Table) -> None:
     lost, kept = keeper.open("e"), keeper.open("e")
     table.errors[lost] = LeaseLost("took too long")
     table.wait_for(lambda: table.beats[kept] > 3)
-    _wait_until(lambda: keeper.held == {kept})
+    wait_until(lambda: keeper.held == {kept})
     keeper.close()
 
 
@@ -122,7 +115,7 @@ def test_dropped_lease_is_ended_by_the_thread(table: Table) -> None:
     keeper = LeaseKeeper(table, interval_s=0.005)
     dropped, kept = keeper.open("e"), keeper.open("e")
     keeper.drop_later(dropped)
-    _wait_until(lambda: dropped in table.ended)
+    wait_until(lambda: dropped in table.ended)
     assert keeper.held == {kept}
     keeper.close()
 
@@ -131,7 +124,7 @@ def test_last_lease_that_is_dropped_is_ended_too(table: Table) -> None:
     keeper = LeaseKeeper(table, interval_s=0.005)
     dropped = keeper.open("e")
     keeper.drop_later(dropped)
-    _wait_until(lambda: dropped in table.ended and not _threads())
+    wait_until(lambda: dropped in table.ended and not _threads())
 
 
 def test_dropped_lease_is_ended_when_the_keeper_closes_before_the_next_round(table: Table) -> None:
