@@ -4,24 +4,31 @@
     store       the object `store.json`: {"format": 1, "store": ID, "registry": ID}
 
 A store takes one registry: the packs of another one would be unknown to gc and verify, and its chunks to deduplication. The bond is
-looked at once by each process, before it writes for the first time; reading verifies what it reads anyway (I3). Stores and
-registries that know nothing of each other yet, as they are new or older than the bond, are bound then.
+looked at once by each process, before it writes for the first time; reading verifies what it reads anyway (I3), and looks only when
+a pack is not there. Stores and registries that know nothing of each other yet, as they are new or older than the bond, are bound
+then.
 
 The store's id follows from the registry's, and the mark is written before the registry is told: processes that bind at the same
-time write the same bytes, and one that dies in between is finished by the next. Any thread.
+time write the same bytes, and one that dies in between is finished by the next. Of two registries that come to an empty store at
+once one gets it, as the mark is stored only where there is none. Some servers do not keep to that in buckets with versions: so
+whoever has written the mark looks at it again before the first commit. Any thread.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from artfs.errors import ConfigNotValid, IntegrityError, NotFound
-from artfs.model.digest import digest_of
-from artfs.model.entry import pack_key
+from artfs.errors import ArtfsError, ConfigNotValid, IntegrityError, NotFound
+from artfs.model.digest import Digest, digest_of
+from artfs.model.entry import ChunkRef, pack_key
 from artfs.model.secret_uris import shown_uri
 from artfs.registry.identity import IdentityRecord
 from artfs.repository.repository import Repository
+
+logger = logging.getLogger(__name__)
 
 #: Where the mark lies in every object store.
 MARK_KEY = "store.json"
@@ -54,6 +61,7 @@ def ensure_bound(repository: Repository, *, dry_run: bool = False) -> None:
         if dry_run:
             return
         mark = _put_mark(repository, identity)
+        repository.has_marked.set()
     _check_mark(repository, mark, identity)
     if identity.store_id is None and not dry_run:
         identity = repository.registry.identity.bind(mark.store_id)
@@ -63,6 +71,38 @@ def ensure_bound(repository: Repository, *, dry_run: bool = False) -> None:
             " set ARTFS_OBJECTS to the one it was first used with"
         )
     repository.bound.set()
+
+
+def ensure_still_bound(repository: Repository) -> None:
+    """Before a commit: raise ConfigNotValid when another registry has taken the store since this process wrote the mark.
+
+    Asks nobody but then, and once.
+    """
+    if not repository.has_marked.is_set():
+        return
+    try:
+        mark = _read_mark(repository)
+        if mark is not None:
+            _check_mark(repository, mark, repository.registry.identity.get())
+    except ConfigNotValid:
+        repository.bound.clear()
+        raise
+    repository.has_marked.clear()
+
+
+def relocate_chunks(repository: Repository, refs: Sequence[ChunkRef]) -> dict[Digest, ChunkRef]:
+    """For each of `refs`, whose packs are not in the store, that lies elsewhere: its place there.
+
+    Raises ConfigNotValid when none is there as the store is not the registry's.
+    """
+    moved = repository.registry.packs.relocate(refs)
+    try:
+        ensure_bound(repository, dry_run=True)
+    except ConfigNotValid:
+        raise
+    except ArtfsError as error:  # who reads will say what is wrong
+        logger.debug("whether the store is the registry's is not known: %s", error)
+    return moved
 
 
 def _check_packs_are_here(repository: Repository) -> None:

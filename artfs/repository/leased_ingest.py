@@ -18,7 +18,7 @@ from artfs.content.chunk_sink import PackIndex
 from artfs.content.ingest import Ingest
 from artfs.errors import ArtfsError, InternalError, LeaseLost, StoreFull, TransientError
 from artfs.model.entry import LeaseId, lease_prefix, pack_key
-from artfs.repository.binding import ensure_bound
+from artfs.repository.binding import ensure_bound, ensure_still_bound
 from artfs.repository.leases import LeaseKeeper
 from artfs.repository.repository import Repository
 
@@ -69,6 +69,7 @@ class LeasedIngest(Ingest):
     @contextmanager
     def given_to_registry(self) -> Iterator[None]:
         """Around the transaction that ends the lease: extends the lease no longer, and removes nothing whatever happens."""
+        ensure_still_bound(self._repository)
         if self._finalizer.detach() is not None:
             self._repository.leases.release(self.lease)
         try:

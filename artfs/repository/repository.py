@@ -58,6 +58,8 @@ class Repository:
     cache: DiskCache | None = None
     #: Set once it is known that registry and object store belong together (`binding`).
     bound: threading.Event = field(default_factory=threading.Event)
+    #: Set while the mark in the store is this process's, and was not looked at again (`binding`).
+    has_marked: threading.Event = field(default_factory=threading.Event)
 
     def manifest(self, version: VersionRecord) -> Manifest:
         """The entries of `version`; only its root is read now, the pages when they are asked for.

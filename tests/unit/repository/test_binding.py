@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from typing_extensions import Buffer
 
 from artfs.config import Config, load_config
-from artfs.errors import ArtfsError, ConfigNotValid, IntegrityError
+from artfs.errors import ArtfsError, ConfigNotValid, IntegrityError, PackMissing
 from artfs.model.names import ArtifactName
 from artfs.objectstore.memory import MemoryStore
 from artfs.objectstore.protocol import ObjectStore
@@ -75,6 +77,59 @@ def test_two_registries_cannot_share_a_store(tmp_path: Path, source: Path) -> No
                 write()
         assert list(two.registry.versions.iter_live()) == []
         put(one, source)
+
+
+class LastWins(MemoryStore):
+    """A store that takes a second object under a key, and lets `meanwhile` act once something else than the mark was stored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def put(self, key: str, data: Sequence[Buffer]) -> None:
+        self.delete(key)
+        super().put(key, data)
+        if key != MARK_KEY:
+            self.meanwhile()
+
+
+def test_a_registry_whose_mark_was_overwritten_by_another_one_commits_nothing(tmp_path: Path, source: Path) -> None:
+    objects = LastWins()
+    with open_over(settings(tmp_path), objects) as one, open_over(settings(tmp_path, "other"), objects) as two:
+
+        def overwrite() -> None:
+            objects.meanwhile = lambda: None
+            objects.delete(MARK_KEY)  # which the other one did not see when it looked
+            ensure_bound(two)
+
+        objects.meanwhile = overwrite
+        for _ in range(2):
+            with pytest.raises(ConfigNotValid, match=r"belongs to another registry .*set ARTFS_OBJECTS to an empty place"):
+                put(one, source)
+        assert list(one.registry.versions.iter_live()) == []
+        put(two, source)
+        assert len(list(two.registry.versions.iter_live())) == 1
+
+
+def test_reading_from_a_store_that_is_not_the_registry_s_says_so(tmp_path: Path, source: Path) -> None:
+    objects, other = MemoryStore(), MemoryStore()
+    with open_over(settings(tmp_path), objects) as repository:
+        put(repository, source)
+    with open_over(settings(tmp_path, "other"), other) as repository:
+        put(repository, source)
+    for wrong, said in ((MemoryStore(), "has none of what the registry"), (other, "belongs to another registry")):
+        with open_over(settings(tmp_path), wrong) as reader, pytest.raises(ConfigNotValid, match=said):
+            list(reader.manifest(next(reader.registry.versions.iter_live())).iter_entries())
+
+
+def test_a_lost_pack_of_the_registry_s_own_store_is_told_as_that(tmp_path: Path, source: Path) -> None:
+    objects = MemoryStore()
+    with open_over(settings(tmp_path), objects) as repository:
+        put(repository, source)
+    for info in list(objects.iter_objects("packs/")):
+        objects.delete(info.key)
+    with open_over(settings(tmp_path), objects) as reader, pytest.raises(PackMissing, match="artfs verify"):
+        list(reader.manifest(next(reader.registry.versions.iter_live())).iter_entries())
 
 
 def test_a_registry_that_was_deleted_and_made_anew_is_refused_by_its_store(tmp_path: Path, source: Path) -> None:

@@ -298,8 +298,7 @@ def test_a_folder_of_another_user_is_told_once_and_no_failure(
     (folder / "of another registry").mkdir(parents=True)
     folder.chmod(mode)
     try:
-        for ask in (lambda: here.version(LATEST), lambda: here.versions(BIKE)[0], lambda: here.newest(BIKE)):
-            found = ask()
+        for found in (here.version(LATEST), here.versions(BIKE)[0], here.newest(BIKE)):
             assert found is not None
             here.opened(found)
     finally:
