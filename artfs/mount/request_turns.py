@@ -81,9 +81,12 @@ class _Changed:
 
 
 async def serve_requests(min_tasks: int, max_tasks: int) -> None:
-    """`pyfuse3.main`, whose tasks take requests in a row."""
+    """`pyfuse3.main`, whose tasks take requests in a row; a pyfuse3 that does without trio's names serves as it does."""
     names: Any = pyfuse3
-    before = names.trio
+    before = getattr(names, "trio", None)
+    if before is not trio:
+        await pyfuse3.main(min_tasks=min_tasks, max_tasks=max_tasks)
+        return
     names.trio = _Changed(trio, Lock=Turn, lowlevel=_Changed(trio.lowlevel, wait_readable=Requests().wait_readable))
     try:
         await pyfuse3.main(min_tasks=min_tasks, max_tasks=max_tasks)
