@@ -143,10 +143,5 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
 #: Told how far a long operation has come, by two figures that say what they mean where one is made.
 OnProgress = Callable[[int, int], None]

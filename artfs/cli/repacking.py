@@ -6,8 +6,9 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from artfs.cli.output import Cell, Size, counted
+from artfs.cli.output import Cell, Size
 from artfs.errors import UserError
+from artfs.model.counted import counted
 from artfs.repository.repack import RepackReport
 
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%?")

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from artfs.cli.durations import format_age
-from artfs.cli.output import counted, format_time
+from artfs.cli.output import format_time
 from artfs.model.contributions import ContributionSet
+from artfs.model.counted import counted
 
 _SHOWN_WRITERS = 5
 

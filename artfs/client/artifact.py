@@ -19,6 +19,7 @@ from artfs.client.progress import show_progress
 from artfs.client.recorded_run import RecordedRun
 from artfs.config import Config
 from artfs.errors import ArtfsError, EntryNotFound, UserError
+from artfs.model.counted import counted
 from artfs.model.digest import format_digest
 from artfs.model.records import RunRecord, VersionRecord
 from artfs.references.uri import shown_uri
@@ -239,7 +240,7 @@ class Artifact(Building, HoldsObjects):
         for reference in missing[:_TOLD_DIFFERENCES]:
             notice(f"{record.name}: {reference.path} was left out: {reference.what}")
         if len(missing) > _TOLD_DIFFERENCES:
-            notice(f"{record.name}: {len(missing) - _TOLD_DIFFERENCES} more references were left out")
+            notice(f"{record.name}: {counted(len(missing) - _TOLD_DIFFERENCES, 'more reference')} left out")
         return str(target)
 
     def checkout(self, root: StrPath | None = None) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
 
+from artfs.model.counted import counted
+
 #: A notebook shows so many files; a table of a million rows would stop the browser.
 SHOWN_FILES = 50
 
@@ -39,7 +41,7 @@ def format_line(look: Look) -> str:
     facts = [look.status] if look.status else []
     if look.aliases:
         facts.append(f"aliases {', '.join(look.aliases)}")
-    facts += [_count(look.file_count), format_size(look.size)]
+    facts += [counted(look.file_count, "file"), format_size(look.size)]
     return f"<Artifact {look.name} ({look.type}): {'; '.join(facts)}>"
 
 
@@ -62,7 +64,7 @@ def format_html(look: Look, files: Iterable[ShownFile]) -> str:
         f"<strong>{escape(look.name)}</strong> <em>{escape(look.type)}</em> {aliases}",
         f"<div>{escape(look.description)}</div>" if look.description else "",
         f"<div>{escape(look.status)}</div>" if look.status else "",
-        f"<div>{_count(look.file_count)}, {format_size(look.size)}</div>",
+        f"<div>{counted(look.file_count, 'file')}, {format_size(look.size)}</div>",
         f"<table><thead><tr><th>path</th><th>size</th></tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else "",
     ]
     return f"<div>{''.join(parts)}</div>"
@@ -72,7 +74,3 @@ def _row(file: ShownFile) -> str:
     home = f" → <small>{escape(file.uri)}</small>" if file.uri else ""
     size = "unknown" if file.size is None else format_size(file.size)
     return f"<tr><td>{escape(file.path)}{home}</td><td style='text-align:right'>{size}</td></tr>"
-
-
-def _count(files: int) -> str:
-    return "1 file" if files == 1 else f"{files} files"

@@ -8,6 +8,7 @@ from typing import Any
 
 from artfs.content.manifests import Manifest
 from artfs.errors import EntryNotFound, NameNotValid, UserError
+from artfs.model.counted import counted
 from artfs.model.digest import format_digest
 from artfs.model.entry import Entry, Kind
 from artfs.model.names import normalise_path
@@ -71,7 +72,7 @@ class ArtifactEntry:
         return self.ref()
 
     def __repr__(self) -> str:
-        size = "unknown size" if self.size is None else f"{self.size} bytes"
+        size = "unknown size" if self.size is None else counted(self.size, "byte")
         home = f", at {shown_uri(self._entry.reference.uri)}" if self._entry.reference else ""
         return f"<ArtifactEntry {self.path!r}, {size}{home}>"
 

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from artfs.client.display import format_size
+from artfs.model.counted import counted
 
 #: Takes files and bytes done so far.
 OnProgress = Callable[[int, int], None]
@@ -45,7 +46,7 @@ def show_found(what: str) -> Iterator[OnProgress | None]:
     columns = (SpinnerColumn(), TextColumn("{task.description}: {task.fields[found]}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=None, found="nothing yet")
-        yield lambda objects, size: progress.update(task, found=f"{objects} objects, {format_size(size)}")
+        yield lambda objects, size: progress.update(task, found=f"{counted(objects, 'object')}, {format_size(size)}")
 
 
 def _is_seen() -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from artfs.chunks.shared_fetches import PATIENCE_S
 from artfs.errors import ArtfsError, InternalError, ReferenceUnavailable, StoreFull, TimedOut
+from artfs.model.counted import counted
 from artfs.objectstore.open_files import OpenFile
 from artfs.references.protocol import Piece
 
@@ -94,7 +95,9 @@ class Spool:
                 if not self._is_needed():
                     raise ReferenceUnavailable(f"{self._name} was not read to its end: try again")
             if self._size is not None and self._arrived != self._size:
-                raise ReferenceUnavailable(f"{self._name} ended after {self._arrived} of {self._size} bytes: try again later")
+                raise ReferenceUnavailable(
+                    f"{self._name} ended after {self._arrived} of {counted(self._size, 'byte')}: try again later"
+                )
         except ArtfsError as raised:
             error = raised
         except OSError as raised:

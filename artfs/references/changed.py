@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from artfs.errors import ReferenceChanged
+from artfs.model.counted import counted
 from artfs.model.entry import Reference
 from artfs.references.uri import shown_uri
 
@@ -55,7 +56,7 @@ def describe_reference(reference: Reference) -> str:
     if reference.version_id is not None:
         facts.append(f"version {reference.version_id}")
     if reference.size is not None:
-        facts.append(f"{reference.size} bytes")
+        facts.append(counted(reference.size, "byte"))
     return ", ".join(facts) or "nothing but its address"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from artfs.errors import NameNotValid, NotFound, TypeNotValid, UserError
+from artfs.model.counted import counted
 from artfs.model.entry import Entry, parent_paths, reference_entry
 from artfs.model.names import normalise_path
 from artfs.model.progress import OnFilesDone
@@ -47,7 +48,8 @@ def name_found(
             continue
         if len(naming.entries) == max_objects:
             raise UserError(
-                f"{shown_uri(uri)} leads to more than {max_objects} objects: refer to less of it, or allow more with max_objects="
+                f"{shown_uri(uri)} leads to more than {counted(max_objects, 'object')}: refer to less of it, or "
+                "allow more with max_objects="
             )
         total += naming.add(one).size
         if on_progress:
@@ -66,7 +68,7 @@ def _is_marker(one: Found) -> bool:
     if one.reference.size:
         raise NameNotValid(
             f"{shown_uri(one.reference.uri)} cannot be part of an artifact: its key ends in '/', but it holds"
-            f" {one.reference.size} bytes: rename it, or refer to the others one by one"
+            f" {counted(one.reference.size, 'byte')}: rename it, or refer to the others one by one"
         )
     return True
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artfs.content.manifests import Manifest
+from artfs.model.counted import counted
 from artfs.model.entry import Entry, Kind
 from artfs.model.records import VersionRecord
 from artfs.repository.compare_references import why_not_same
@@ -72,7 +73,7 @@ def why_not_right(entry: Entry, directory: int) -> str | None:
     if entry.kind is not Kind.FILE:
         return None
     if found.st_size != entry.size:
-        return f"has {found.st_size} bytes instead of {entry.size}"
+        return f"has {counted(found.st_size, 'byte')} instead of {entry.size}"
     if bool(found.st_mode & stat.S_IXUSR) != entry.executable:
         return "is executable" if not entry.executable else "is not executable"
     return None if digest_of_file(entry.name, directory) == entry.digest else "has different content"

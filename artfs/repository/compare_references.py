@@ -11,6 +11,7 @@ import stat
 
 from artfs.content.reader import ContentReader
 from artfs.errors import ArtfsError
+from artfs.model.counted import counted
 from artfs.model.digest import format_digest
 from artfs.model.entry import Entry
 from artfs.references.changed import recorded_digest
@@ -37,7 +38,7 @@ def why_not_same(reader: ContentReader, entry: Entry, directory: int) -> str | N
     try:
         size = reader.size(entry, anew=True)
         if found.st_size != size:
-            return f"has {found.st_size} bytes instead of {size}"
+            return f"has {counted(found.st_size, 'byte')} instead of {size}"
         if found.st_mtime_ns == entry.mtime_ns:
             return None
         is_same = _has_digest(entry, directory)

@@ -15,9 +15,10 @@ from artfs.cli.context import current
 from artfs.cli.copy_sides import Side, parse_side, select_artifacts
 from artfs.cli.exit_codes import CONFLICT
 from artfs.cli.options import JsonOption
-from artfs.cli.output import Cell, Size, counted, print_fields, print_json, print_warning
+from artfs.cli.output import Cell, Size, print_fields, print_json, print_warning
 from artfs.cli.progress import byte_progress
 from artfs.config import Config
+from artfs.model.counted import counted
 from artfs.model.names import format_version_label
 from artfs.model.records import AliasMoves, VersionRecord
 from artfs.registry.open import has_registry

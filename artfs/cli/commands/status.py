@@ -11,11 +11,12 @@ import typer
 
 from artfs.cli.context import current
 from artfs.cli.options import JsonOption
-from artfs.cli.output import Cell, Size, counted, format_size, print_fields, print_json
+from artfs.cli.output import Cell, Size, format_size, print_fields, print_json
 from artfs.cli.unfinished import describe_unfinished, unfinished_form
 from artfs.config import Config
 from artfs.errors import RegistryUnavailable
 from artfs.model.contributions import ContributionSet
+from artfs.model.counted import counted
 from artfs.mount.control import list_mounts
 from artfs.mount.mount_info import MountInfo
 from artfs.repository.contribute import list_unfinished

@@ -10,9 +10,10 @@ from artfs.cli.completion import complete_target
 from artfs.cli.context import current
 from artfs.cli.entries import resolve_place
 from artfs.cli.options import JsonOption
-from artfs.cli.output import counted, format_size, print_json, print_line, print_note
+from artfs.cli.output import format_size, print_json, print_line, print_note
 from artfs.cli.pinned import follow_pins
 from artfs.cli.progress import byte_progress
+from artfs.model.counted import counted
 from artfs.repository.open import open_repository
 from artfs.repository.warm import warm_version
 

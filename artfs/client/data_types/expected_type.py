@@ -11,6 +11,7 @@ from typing import Any
 
 from artfs.client.data_types.column_type import FLOAT, NULL, ColumnType, Kind
 from artfs.errors import TypeNotValid, UserError
+from artfs.model.counted import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def expected_types(dtype: Any, columns: Sequence[str]) -> list[Expected | None]:
         return [_expected(dtype)] * len(columns)
     if len(dtype) != len(columns):
         raise UserError(
-            f"dtype has {len(dtype)} types, but the table has {len(columns)} columns: give one for each, or one for all"
+            f"dtype has {counted(len(dtype), 'type')}, but the table has {counted(len(columns), 'column')}: "
+            "give one for each, or one for all"
         )
     return [_expected(one) for one in dtype]
 

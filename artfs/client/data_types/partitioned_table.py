@@ -21,8 +21,9 @@ from artfs.client.data_types.column_type import ColumnType, merge
 from artfs.client.data_types.frames import import_pandas
 from artfs.client.data_types.stored_table import StoredTable
 from artfs.client.data_types.table import Table
-from artfs.client.data_types.table_display import SHOWN_ROWS, format_columns, format_count, format_table_html
+from artfs.client.data_types.table_display import SHOWN_ROWS, format_columns, format_table_html
 from artfs.errors import ArtfsError, IntegrityError, NotFound, UserError
+from artfs.model.counted import counted
 from artfs.model.entry import Entry, Kind
 from artfs.model.names import normalise_path
 
@@ -122,7 +123,7 @@ class PartitionedTable:
         if self._files is None:
             return f"<div>{escape(repr(self))}</div>"
         try:
-            notes = [f"{format_count(len(self.parts), 'part')} below {self._parts_path}"]
+            notes = [f"{counted(len(self.parts), 'part')} below {self._parts_path}"]
             rows = [row for _, row in islice(self.iterrows(), SHOWN_ROWS)]
             return format_table_html(self.columns, rows, len(self), notes)
         except ArtfsError as error:  # a notebook shows what is wrong, too

@@ -20,6 +20,7 @@ from artfs.client.data_types.column_type import MIXED, Kind
 from artfs.client.data_types.mixed_values import decode_mixed
 from artfs.client.data_types.parquet import FORMAT, NOTES, import_pyarrow
 from artfs.errors import ArtfsError, IntegrityError, ReferenceChanged, TypeNotValid, UserError
+from artfs.model.counted import counted
 
 #: Rows and encoded bytes that are in memory at once while going through a table, as far as the file can be believed.
 _BATCH_ROWS = 16 << 10
@@ -63,7 +64,7 @@ class StoredTable:
                     columns = [self._values(index, array) for index, array in enumerate(piece.columns)]
                     yield from map(list, zip(*columns, strict=True))
             if count != self.row_count:
-                raise IntegrityError(f"it has {count} rows, and says that there are {self.row_count}")
+                raise IntegrityError(f"it has {counted(count, 'row')}, and says that there are {self.row_count}")
 
     def read_rows(self) -> list[list[Any]]:
         """All rows. Raises UserError if they are too many to be in memory as Python objects."""
@@ -81,7 +82,7 @@ class StoredTable:
         is_text = types.is_dictionary(array.type)
         if (is_text or types.is_nested(array.type)) and (size := self._text_size(array)) > _MOST_BYTES:
             if not is_text:
-                raise IntegrityError(f"the column {self.columns[index]!r} has {size} bytes of text in {len(array)} rows")
+                raise IntegrityError(f"the column {self.columns[index]!r} has {size} bytes of text in {counted(len(array), 'row')}")
             texts = array.dictionary.to_pylist()
             values = [None if number is None else texts[number] for number in array.indices.to_pylist()]
         else:

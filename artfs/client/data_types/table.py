@@ -20,6 +20,7 @@ from artfs.client.data_types.stored_table import StoredTable
 from artfs.client.data_types.table_display import SHOWN_ROWS, format_columns, format_table_html, format_table_line
 from artfs.client.data_types.values import Refused, name_of, plain_column
 from artfs.errors import EntryNotFound, NameNotValid, TypeNotValid, UserError
+from artfs.model.counted import counted
 
 _DEFAULT_COLUMNS = ("Input", "Output", "Expected")
 _LOG_MODES = ("IMMUTABLE", "MUTABLE", "INCREMENTAL")
@@ -167,7 +168,8 @@ class Table:
         rows = self.data if self._columns else [[] for _ in values]
         if len(values) != len(rows):
             raise UserError(
-                f"the column {column!r} has {len(values)} values, but the table has {len(rows)} rows: give one for each"
+                f"the column {column!r} has {counted(len(values), 'value')}, but the table has {counted(len(rows), 'row')}: "
+                "give one for each"
             )
         rule = ColumnRule(column, None, optional=bool(optional), allow_mixed=any(rule.allow_mixed for rule in self._rules))
         plain, kind = self._check(rule, values, NULL, 0)
@@ -276,7 +278,7 @@ class Table:
         for index, row in enumerate(rows, first):
             if len(row) != width:
                 raise UserError(
-                    f"row {index} has {len(row)} value{'' if len(row) == 1 else 's'}, but the table has {width} columns "
+                    f"row {index} has {counted(len(row), 'value')}, but the table has {counted(width, 'column')} "
                     f"({format_columns(self._columns)}): give one for each"
                 )
 
@@ -304,7 +306,10 @@ def _rules(columns: Sequence[str], dtype: Any, optional: bool | Sequence[bool], 
     expected = expected_types(dtype, columns)
     allowed = list(optional) if isinstance(optional, (list, tuple)) else [bool(optional)] * len(columns)
     if len(allowed) != len(columns):
-        raise UserError(f"optional has {len(allowed)} values, but the table has {len(columns)} columns: give one for each, or one")
+        raise UserError(
+            f"optional has {counted(len(allowed), 'value')}, but the table has {counted(len(columns), 'column')}: "
+            "give one for each, or one"
+        )
     return [
         ColumnRule(name, kinds, optional=bool(can), allow_mixed=allow_mixed)
         for name, kinds, can in zip(columns, expected, allowed, strict=True)

@@ -8,6 +8,8 @@ from html import escape
 from itertools import islice
 from typing import Any
 
+from artfs.model.counted import counted
+
 #: A notebook shows so many rows and columns; a table of a million would stop the browser.
 SHOWN_ROWS = 20
 SHOWN_COLUMNS = 20
@@ -23,13 +25,9 @@ def format_columns(columns: Sequence[str]) -> str:
     return ", ".join(named) + (", …" if len(columns) > len(named) else "")
 
 
-def format_count(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
 def format_table_line(kind: str, columns: Sequence[str], row_count: int) -> str:
     """One line, for `repr`."""
-    return f"<{kind}: {format_count(row_count, 'row')}; {format_count(len(columns), 'column')}: {format_columns(columns)}>"
+    return f"<{kind}: {counted(row_count, 'row')}; {counted(len(columns), 'column')}: {format_columns(columns)}>"
 
 
 def format_table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]], row_count: int, notes: Sequence[str] = ()) -> str:
@@ -38,8 +36,8 @@ def format_table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]], row
     hidden = len(columns) - len(shown)
     head = "".join(f"<th>{escape(_cut(column))}</th>" for column in shown) + ("<th>…</th>" if hidden else "")
     body = "".join(_row(row, hidden) for row in islice(rows, SHOWN_ROWS))
-    more = f"<div>… and {row_count - SHOWN_ROWS} more rows</div>" if row_count > SHOWN_ROWS else ""
-    said = [*notes, f"{format_count(row_count, 'row')}, {format_count(len(columns), 'column')}"]
+    more = f"<div>… and {counted(row_count - SHOWN_ROWS, 'more row')}</div>" if row_count > SHOWN_ROWS else ""
+    said = [*notes, f"{counted(row_count, 'row')}, {counted(len(columns), 'column')}"]
     lines = "".join(f"<div>{escape(line)}</div>" for line in said)
     return f"<div>{lines}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}</div>"
 

@@ -119,6 +119,8 @@ def test_too_many_objects_stop_the_listing_early() -> None:
     with pytest.raises(UserError, match=r"s3://b/images leads to more than 10 objects.*max_objects="):
         name_found(PREFIX, endless(), name=None, max_objects=10)
     assert len(taken) == 11
+    with pytest.raises(UserError, match="leads to more than 1 object:"):
+        name_found(PREFIX, endless(), name=None, max_objects=1)
 
 
 def test_exactly_as_many_as_allowed_are_fine_and_markers_do_not_count() -> None:

@@ -148,7 +148,7 @@ def test_text_that_is_repeated_does_not_fill_the_memory() -> None:
     rows = read_back(write(pa.table({"n": [1, 2], "s": long}), compression="zstd")).iterrows()
     assert [(index, row[0], len(row[1]), row[1][-1] == text) for index, row in rows] == [(0, 1, 150, True), (1, 2, 150, True)]
     lists = pa.LargeListArray.from_arrays([0, 300], pa.DictionaryArray.from_arrays(pa.array([0] * 300, pa.int32()), [text]))
-    with pytest.raises(IntegrityError, match=r"'one'.*the column 's' has 314572800 bytes of text in 1 rows"):
+    with pytest.raises(IntegrityError, match=r"'one'.*the column 's' has 314572800 bytes of text in 1 row"):
         _ = read_back(write(pa.table({"s": lists}), compression="zstd")).data
 
 

@@ -188,7 +188,7 @@ def test_a_column_that_does_not_fit_is_refused() -> None:
     table = make()
     for name, values, said in (
         ("a", [1, 2], "has a column 'a' already"),
-        ("c", [1], "the column 'c' has 1 values, but the table has 2 rows"),
+        ("c", [1], "the column 'c' has 1 value, but the table has 2 rows"),
         ("c", [1, "x"], "the column 'c' has int before row 1, and str there"),
         ("c", [1, None], "the column 'c' cannot hold row 1: it has no value, and optional is False"),
         ("c", 5, "the column 'c' must be a list of values, not int"),
@@ -228,10 +228,10 @@ def test_computed_columns_are_all_added_or_none() -> None:
         ({"data": [5]}, "row 0 must be a list of values, not int"),
         ({"data": [{"a": 1, "b": 2}]}, "row 0 must be a list of values, not dict"),
         ({"data": np.array(["x", "y"])}, "row 0 must be a list of values, not str"),
-        ({"dtype": [int]}, "dtype has 1 types, but the table has 2 columns"),
+        ({"dtype": [int]}, "dtype has 1 type, but the table has 2 columns"),
         ({"dtype": complex}, "is not a type that a column can have"),
         ({"dtype": "int"}, "is not a type that a column can have"),
-        ({"optional": [True]}, "optional has 1 values, but the table has 2 columns"),
+        ({"optional": [True]}, "optional has 1 value, but the table has 2 columns"),
         ({"log_mode": "SOMETIMES"}, "log_mode is 'SOMETIMES'"),
     ],
 )
