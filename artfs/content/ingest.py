@@ -1,8 +1,8 @@
 """Local files and bytes into the store: everything one commit writes, under one lease.
 
 An ingest cuts, digests, compresses and packs; it does not know versions. Until the commit that follows it, what it stored is kept
-by its lease alone (I4), but is found by who stores the same. File data and manifest data (pages, roots, chunk lists) go into packs of their own, so that
-reading a manifest does not hop over data.
+by its lease alone (I4), but is found by who stores the same. File data and manifest data (pages, roots, chunk lists) go into packs
+of their own, so that reading a manifest does not hop over data.
 
 Thread-safe: several threads may add to one ingest. `finish` and `abort` come last and once all calls of `add_…` have returned.
 """

@@ -18,12 +18,13 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from artfs.config import make_private_folder
 from artfs.errors import ArtfsError
-from artfs.model.digest import digest_of
+from artfs.model.digest import Digest, digest_of
 from artfs.model.names import ArtifactName, VersionName
 from artfs.model.records import CollectionRecord, VersionRecord
 from artfs.repository.known_forms import KnownArtifact, decode_known, encode_known
@@ -39,9 +40,13 @@ _NOTED_AGAIN = timedelta(minutes=1)
 
 
 class KnownFiles:
-    """The files below `folder` for one registry. What looks something up says None for what is not known."""
+    """The files below `folder` for one registry. What looks something up says None for what is not known.
 
-    def __init__(self, folder: Path, registry: str) -> None:
+    `is_pinned` tells of a manifest whether it is on this machine to stay.
+    """
+
+    def __init__(self, folder: Path, registry: str, is_pinned: Callable[[Digest], bool] = lambda _: False) -> None:
+        self._is_pinned = is_pinned
         self._folder = folder / _name_of(registry)
         self._lock = threading.Lock()
         self._has_told = False
@@ -62,7 +67,9 @@ class KnownFiles:
         if record is None:
             self._change(name.artifact, lambda known: known.drop(name.selector), make=False)
         else:
-            self._change(name.artifact, lambda known: known.note(record, [name.selector], _now(), _NOTED_AGAIN))
+            self._change(
+                name.artifact, lambda known: known.note(self._at_hand(known, record), [name.selector], _now(), _NOTED_AGAIN)
+            )
 
     def keep_remembered(self, record: VersionRecord) -> None:
         """A version of which this process knew before the registry was away, unless it is known here."""
@@ -70,7 +77,11 @@ class KnownFiles:
 
     def keep_versions(self, artifact: ArtifactName, records: Sequence[VersionRecord]) -> None:
         """These are all versions there are. Only those that were looked at before are remembered."""
-        self._change(artifact, lambda known: known.note_all(records, _now(), _NOTED_AGAIN), make=False)
+
+        def note(known: KnownArtifact) -> bool:
+            return known.note_all([self._at_hand(known, record) for record in records], _now(), _NOTED_AGAIN)
+
+        self._change(artifact, note, make=False)
 
     def keep_collection(self, collection: CollectionRecord) -> None:
         self._change(collection.artifact, lambda known: known.note_collection(collection))
@@ -110,6 +121,14 @@ class KnownFiles:
             return None
         logger.warning("the registry is not reachable: only artifacts are shown that were looked at here")
         return sorted(found, key=lambda collection: collection.artifact)
+
+    def _at_hand(self, known: KnownArtifact, record: VersionRecord) -> VersionRecord:
+        """The version where it can be read without the object store: where it was before a repack, until its pin has followed."""
+        before = known.versions.get(record.number)
+        if before is None or before.digest != record.digest or before.manifest == record.manifest:
+            return record
+        is_behind = self._is_pinned(before.manifest.digest) and not self._is_pinned(record.manifest.digest)
+        return replace(record, manifest=before.manifest) if is_behind else record
 
     def _change(self, artifact: ArtifactName, change: Callable[[KnownArtifact], bool], *, make: bool = True) -> None:
         """Let `change` do something to what is known, and keep that if it says so. A disk that takes nothing is no failure."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
+from artfs.chunks.disk_cache.cache import DiskCache
 from artfs.chunks.disk_cache.open import open_disk_cache
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore

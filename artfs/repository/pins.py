@@ -1,9 +1,9 @@
 """Versions that are pinned: all their chunks are on this machine, and stay whatever the cache evicts.
 
 A pin is known by the version's name and the registry that it is in, as the cache is shared by all repositories of a user. A repack
-that moves a pinned version, on whatever host, leaves its content as it is, and writes its manifest anew: without the object store
-the version cannot be read then until the pin has followed (`follow_moves`). Mounts see to that, and commands that deal with the
-cache.
+that moves a pinned version, on whatever host, leaves its content as it is, and writes its manifest anew. Until the pin has followed
+(`follow_moves`), who has heard of that needs the object store, and who comes later without network reads the version where it was
+(`known_files`). Mounts see to it, and commands that deal with the cache.
 
 Functions may be called from any thread; the cache lets one process pin at a time.
 """
@@ -147,6 +147,8 @@ def _follow(repository: Repository, cache: DiskCache, pin: PinList, version: Ver
         _pin(repository, cache, version, refs, [ref for ref in refs if ref.digest not in held])
     except IntegrityError:  # damage has taken some of what was pinned
         _pin(repository, cache, version, refs, refs)
+    # Only now do those read it there who have no network (`known_files`).
+    repository.names.opened(version)
 
 
 def _is_moved(repository: Repository, pin: PinList) -> bool | None:
@@ -162,7 +164,6 @@ def _find_moved(repository: Repository, pin: PinList) -> VersionRecord | None:
     if name is None:
         return None
     try:
-        # As readers ask: where it lies now is then known to those who read it while the registry is away, too.
         version = repository.names.version(name)
     except NotFound:
         return None

@@ -129,6 +129,12 @@ class DiskCache:
         with self._told():
             return read_pin_lists(self.folder)
 
+    def is_pinned(self, digest: Digest) -> bool:
+        """True if a pin has the chunk; false where the folder cannot be used."""
+        with contextlib.suppress(OSError):
+            return any(digest in pin.iter_digests() for pin in read_pin_lists(self.folder))
+        return False
+
     def missing(self, pin: PinList) -> int:
         """How many chunks of a pin are not here any more, by damage."""
         with self._told():

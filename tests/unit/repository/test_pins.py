@@ -14,10 +14,12 @@ from artfs.chunks.shared_fetches import SharedFetches
 from artfs.chunks.store import ChunkStore
 from artfs.config import Config
 from artfs.errors import NotFound, StoreFull, UserError
-from artfs.model.names import ArtifactName
+from artfs.model.names import ArtifactName, VersionName
 from artfs.model.records import VersionRecord
 from artfs.objectstore.memory import MemoryStore
 from artfs.registry.open import open_registry
+from artfs.repository.known_files import KnownFiles
+from artfs.repository.known_names import KnownNames
 from artfs.repository.open import assemble_repository
 from artfs.repository.pins import Followed, follow_moves, list_pins, pin_label, pin_version, unpin_version
 from artfs.repository.repository import Repository
@@ -142,6 +144,28 @@ def test_a_pin_follows_a_version_that_was_moved_and_reads_no_content_for_that(
     assert follow_moves(far, cache) == Followed()
     store.is_cut_off = True
     assert read_from(cache, far, moved) > 1024
+
+
+def test_a_move_that_was_heard_of_takes_no_pinned_version_from_those_without_network(
+    far: Repository, cache: DiskCache, store: FarStore, tmp_path: Path
+) -> None:
+    version = commit(far, FILES)
+    name = VersionName(version.artifact, version.label)
+    files = KnownFiles(tmp_path / "known", "registry", cache.is_pinned)
+    assert KnownNames(far.registry, files).version(name).manifest == version.manifest
+    pin_version(far, cache, version)
+    moved = move_and_collect(far, version)
+    names = KnownNames(far.registry, files)
+    assert (names.version(name).manifest, len(names.versions(version.artifact))) == (moved.manifest, 1)
+    known = files.newest(version.artifact)
+    assert known is not None
+    assert known.manifest == version.manifest
+    assert follow_moves(replace(far, names=names), cache).moved == [version.qualified_name]
+    known = files.newest(version.artifact)
+    assert known is not None
+    store.is_cut_off = True
+    assert known.manifest == moved.manifest
+    assert read_from(cache, far, known) > 10
 
 
 def test_a_pin_of_a_version_that_was_deleted_is_left_alone(far: Repository, cache: DiskCache) -> None:
