@@ -31,7 +31,8 @@ from artfs.repository.outages import Outage, Outages
 
 T = TypeVar("T")
 
-#: How long one is waited for when memory will do; when the disk will, which may be older; and in a mount when nothing will.
+#: How long one is waited for when memory will do, and in a mount: a server that has fallen silent is waited for twice, as the
+#: connection may be what is dead. And elsewhere when the disk will do, which may be older.
 _ANSWER_S, _FIRST_ANSWER_S = 3.0, 10.0
 #: Also who follows asks now and then: a proxy before the database may swallow what it tells.
 _BELIEVED_S = 60.0
@@ -209,12 +210,13 @@ class KnownNames:
         return self._remembered(question, known, outage)
 
     def _patience(self, question: _Question[Any], known: _Answer | None) -> AbstractContextManager[None]:
+        is_mount = self._following is not None
         if known is not None:
             return hurried(_ANSWER_S)
         if self._files is not None and self._files.may_know(question.artifact):
-            return hurried(_FIRST_ANSWER_S)
+            return hurried(_ANSWER_S if is_mount else _FIRST_ANSWER_S)
         # A mount waits for a server that is started anew, but not for one that is silent.
-        return nullcontext() if self._following is None else hurried(_FIRST_ANSWER_S, waits=True)
+        return hurried(_ANSWER_S, waits=True) if is_mount else nullcontext()
 
     def _heard(self, question: _Question[T], value: T | NotFound, generation: int | None) -> None:
         self._outages.ended()

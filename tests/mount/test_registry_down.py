@@ -101,6 +101,24 @@ def test_a_registry_that_falls_silent_keeps_nobody_waiting_for_what_is_known(
     postgres_server.drop_database(database)
 
 
+def test_a_mount_that_has_looked_at_nothing_waits_seconds_for_a_silent_registry_and_shows_what_the_disk_knows(
+    tmp_path: Path, source: Path, postgres_server: PostgresServer
+) -> None:
+    database = postgres_server.create_database()
+    with relay_to(postgres_server.port) as relay:
+        place = SharedPlace(tmp_path, relay.url(database))
+        version = place.commit(source)
+        with open_repository(place.config) as repository:
+            repository.names.opened(version)
+        # Whoever waits for longer than the deadline gets EIO: that is for two answers of three seconds, not of ten.
+        with place.mounted(expect_errors=True, deadline_s=12) as mountpoint:
+            relay.fault = Fault.STALL
+            assert sorted(os.listdir(mountpoint)) == [".artfs", "data"]
+            assert (mountpoint / "data/v0/labels.csv").read_bytes() == FILES["labels.csv"]
+            relay.fault = Fault.NONE
+    postgres_server.drop_database(database)
+
+
 def test_a_registry_of_a_newer_schema_is_refused_although_names_are_known(
     tmp_path: Path, source: Path, postgres_server: PostgresServer
 ) -> None:
