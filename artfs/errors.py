@@ -145,11 +145,19 @@ class PackMissing(IntegrityError):
 
 
 class ReferenceChanged(IntegrityError):
-    """What is at the URI of a reference is not what was recorded (I9). `recorded` and `found` say both in words."""
+    """What is at the URI of a reference is not what was recorded (I9). `recorded` and `found` say both in words.
 
-    def __init__(self, uri: str, *, recorded: str, found: str) -> None:
-        what = "there" if found == "nothing" else "what was recorded"
-        super().__init__(f"{uri} is not {what}: recorded {recorded}, found {found}; restore it, or refer to it anew")
+    Unless it `was_recorded`, `recorded` is what was found when it was first read.
+    """
+
+    def __init__(self, uri: str, *, recorded: str, found: str, was_recorded: bool = True) -> None:
+        what = "there" if found == "nothing" else "what was recorded" if was_recorded else "what was found first"
+        facts = f"recorded {recorded}, found {found}; restore it, or refer to it anew"
+        if not was_recorded:
+            facts = (
+                f"found first {recorded}, now {found}; mount it anew to read what is there now, or refer to it with its checksum"
+            )
+        super().__init__(f"{uri} is not {what}: {facts}")
         self.uri = uri
         self.recorded = recorded
         self.found = found

@@ -33,6 +33,10 @@ _REASONS = (
 )
 
 
+#: What OpenSSL does not like about a certificate.
+_NOT_TRUSTED = re.compile(r"certificate verify failed: (.+?) *\(_ssl")
+
+
 def reason_of(text: str) -> str:
     """Why a connection was not made, in few words."""
     return next((words for pattern, words in _REASONS if pattern.search(text)), "no connection")
@@ -70,6 +74,17 @@ def unavailable(uri: str, reason: str, verb: str = "read", *, no_answer: bool = 
 def unreachable(uri: str, endpoint: str, reason: str, verb: str = "read") -> TransientError:
     """There was no connection to the endpoint."""
     return unavailable(uri, f"{endpoint} cannot be reached ({reason})", verb, no_answer=True)
+
+
+def no_secure_connection(uri: str, endpoint: str, text: str, variable: str, verb: str = "read") -> TransientError:
+    """TLS with the endpoint failed, as `text` of a library says; `variable` names the certificates that are trusted."""
+    match = _NOT_TRUSTED.search(text)
+    if match is None:
+        return unreachable(uri, endpoint, reason_of(text), verb)
+    return TransientError(
+        f"{uri} cannot be {verb}: {endpoint} has a certificate that is not trusted: {match[1]}; if it is right, name the file of"
+        f" the authority that signed it in {variable}"
+    )
 
 
 def elsewhere(uri: str, region: str, verb: str) -> ConfigNotValid:

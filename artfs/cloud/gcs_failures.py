@@ -13,6 +13,7 @@ from artfs.cloud.failures import (
     full,
     no_bucket,
     no_object,
+    no_secure_connection,
     of_status,
     reason_of,
     unavailable,
@@ -38,7 +39,9 @@ def explained(error: Exception, uri: str, session: GcsSession, verb: str = "read
 
     if isinstance(error, GoogleAPICallError):
         return _of_answer(error, uri, session, verb)
-    if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ConnectTimeout)):
+    if isinstance(error, requests.exceptions.SSLError):
+        return no_secure_connection(uri, session.endpoint, str(error), "REQUESTS_CA_BUNDLE", verb)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
         return unreachable(uri, session.endpoint, reason_of(str(error)), verb)
     if isinstance(error, requests.exceptions.ConnectionError) and re.search("establish|resolve", str(error)):
         return TryAgain(unreachable(uri, session.endpoint, reason_of(str(error)), verb))

@@ -32,13 +32,16 @@ class GcsSession:
             from google.cloud.storage import Client
         except ImportError as error:
             raise not_installed("gs", "google-cloud-storage and obstore", "gcs") from error
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
+        if emulator and "://" not in emulator:
+            raise ConfigNotValid(f"STORAGE_EMULATOR_HOST={emulator} does not say how to talk to it: write http://{emulator}")
         self.policy = policy
         self.write_policy = write_policy
         self.write_timeout = (write_policy.connect_timeout_s, write_policy.read_timeout_s)
         self.timeout = (policy.connect_timeout_s, policy.read_timeout_s)
         self._lock = threading.Lock()
         self._stores: dict[str, Any] = {}
-        self._credentials = None if os.environ.get("STORAGE_EMULATOR_HOST") else _find_credentials()
+        self._credentials = None if emulator else _find_credentials()
         try:
             anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
             self.client: Any = Client(_NO_PROJECT, self._credentials or anonymous)

@@ -15,8 +15,9 @@ from email.utils import parsedate_to_datetime
 
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as HttpTimeout
 
-from artfs.cloud.http_errors import breaks_protocol, ended_early, too_slow
+from artfs.cloud.http_errors import breaks_protocol, ended_early, stalled, too_slow
 
 _PIECE = 256 << 10
 #: Beyond, nanoseconds do not fit into 64 bits.
@@ -66,6 +67,8 @@ class HttpBody(Iterator[bytes]):
         self._budget = budget
         self._resume = resume
         self.received = 0
+        #: The connection ended before the body did, and was not just silent.
+        self.broke_off = False
 
     def __next__(self) -> bytes:
         piece = self._read() if self._response is not None else b""
@@ -96,6 +99,9 @@ class HttpBody(Iterator[bytes]):
             self.close()
             self._response = self._resume(self.received)
             if self._response is None:
+                if isinstance(error, HttpTimeout):
+                    raise stalled(self._uri, self.received, self._expected) from error
+                self.broke_off = True
                 raise ended_early(self._uri, self.received, self._expected) from error
 
     def close(self) -> None:

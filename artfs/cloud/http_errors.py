@@ -53,6 +53,13 @@ def ended_early(uri: str, received: int, expected: int | None) -> ReferenceUnava
     return ReferenceUnavailable(f"{shown_uri(uri)} broke off after {received}{promised} bytes: try again")
 
 
+def stalled(uri: str, received: int, expected: int | None) -> ReferenceUnavailable:
+    promised = "" if expected is None else f" of {expected}"
+    return ReferenceUnavailable(
+        f"{shown_uri(uri)} stopped coming after {received}{promised} bytes: its server is stuck; try again later"
+    )
+
+
 def too_slow(uri: str, received: int, waited_s: float) -> ReferenceUnavailable:
     return ReferenceUnavailable(f"{shown_uri(uri)} sent only {received} bytes in {waited_s:.0f} s: try again later")
 

@@ -14,6 +14,7 @@ from artfs.cloud.failures import (
     full,
     no_bucket,
     no_object,
+    no_secure_connection,
     of_status,
     reason_of,
     unavailable,
@@ -36,12 +37,15 @@ def explained(error: Exception, uri: str, session: S3Session, verb: str = "read"
         return ConfigNotValid(
             f"{uri} cannot be {verb}: {session.endpoint} redirects without end; set AWS_DEFAULT_REGION to the region of the bucket"
         )
+    if isinstance(error, exceptions.ClientError) and error.operation_name.startswith("List") and _has_no_reason(error.response):
+        # boto3 says 500 also of a list that breaks off in the middle.
+        return TryAgain(unavailable(uri, "the server answered 500, or its answer broke off", verb))
     if isinstance(error, exceptions.ClientError):
         return _of_answer(error.response, uri, session, verb)
     if isinstance(error, exceptions.ParamValidationError):
         return UserError(f"{uri} is no address of an object: {first_line(str(error).partition(chr(10))[2] or str(error))}")
     if isinstance(error, exceptions.SSLError):
-        return unreachable(uri, _asked_at(error, session), reason_of(str(error)), verb)
+        return no_secure_connection(uri, _asked_at(error, session), str(error), "AWS_CA_BUNDLE", verb)
     if isinstance(error, exceptions.ConnectionError):
         reason = reason_of(f"{error.kwargs.get('error', '')} {type(error).__name__}")
         return TryAgain(unreachable(uri, _asked_at(error, session), reason, verb))
@@ -57,6 +61,10 @@ def status_of(error: Exception) -> int:
     """The status of the answer that a ClientError is about; 0 without one."""
     status: int = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status
+
+
+def _has_no_reason(answer: Any) -> bool:
+    return bool(answer.get("Error", {}).get("Code") == "500")
 
 
 def _is_endless_redirect(error: Exception) -> bool:

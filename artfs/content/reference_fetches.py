@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from artfs.content.reference_pins import Pinned
-from artfs.errors import IntegrityError, ReferenceUnavailable
+from artfs.errors import ReferenceChanged, ReferenceUnavailable
 from artfs.references.changed import reference_changed
 from artfs.references.protocol import Fetched, Piece
 from artfs.references.references import References
@@ -39,7 +40,8 @@ class ReferenceFetches:
         """
         with self._lock:
             self._requests += 1
-        fetched = self._references.fetch(pinned.reference, offset, length)
+        with _told_of(pinned):
+            fetched = self._references.fetch(pinned.reference, offset, length)
         known = pinned.reference.size
         if known is not None and fetched.size is not None and fetched.size != known:
             close_pieces(fetched)
@@ -47,18 +49,19 @@ class ReferenceFetches:
         if fetched.start not in {0, offset}:
             close_pieces(fetched)
             raise sent_something_else(pinned)
-        return replace(fetched, pieces=self._counted(fetched))
+        return replace(fetched, pieces=self._counted(pinned, fetched))
 
     def counts(self) -> FetchCounts:
         with self._lock:
             return FetchCounts(self._requests, self._bytes)
 
-    def _counted(self, fetched: Fetched) -> Iterator[Piece]:
+    def _counted(self, pinned: Pinned, fetched: Fetched) -> Iterator[Piece]:
         try:
-            for piece in fetched.pieces:
-                with self._lock:
-                    self._bytes += len(piece)
-                yield piece
+            with _told_of(pinned):
+                for piece in fetched.pieces:
+                    with self._lock:
+                        self._bytes += len(piece)
+                    yield piece
         finally:
             close_pieces(fetched)
 
@@ -103,11 +106,29 @@ def cut(pieces: Iterable[Piece], length: int) -> Iterator[bytes]:
         yield b"".join(parts)
 
 
-def wrong_size(pinned: Pinned, found: int) -> IntegrityError:
+@contextmanager
+def _told_of(pinned: Pinned) -> Iterator[None]:
+    """What a home calls recorded was only found first where nothing was recorded."""
+    try:
+        yield
+    except ReferenceChanged as error:
+        if pinned.was_recorded:
+            raise
+        raise _of(pinned, error) from error
+
+
+def _of(pinned: Pinned, error: ReferenceChanged) -> ReferenceChanged:
+    if pinned.was_recorded:
+        return error
+    return ReferenceChanged(error.uri, recorded=error.recorded, found=error.found, was_recorded=False)
+
+
+def wrong_size(pinned: Pinned, found: int) -> ReferenceChanged:
     known = pinned.reference.size
-    return reference_changed(
+    error = reference_changed(
         pinned.reference, f"more than {known} bytes" if known is not None and found > known else f"{found} bytes"
     )
+    return _of(pinned, error)
 
 
 def sent_something_else(pinned: Pinned) -> ReferenceUnavailable:

@@ -33,6 +33,8 @@ class Pinned(NamedTuple):
 
     reference: Reference
     key: Digest
+    #: False where what `reference` says was found when it was first needed.
+    was_recorded: bool = True
 
     @property
     def shown_uri(self) -> str:
@@ -70,7 +72,7 @@ class ReferencePins:
 
     def learn_size(self, entry: Entry, pinned: Pinned, size: int) -> Pinned:
         """The content turned out to have `size` bytes."""
-        learnt = Pinned(replace(pinned.reference, size=size), pinned.key)
+        learnt = pinned._replace(reference=replace(pinned.reference, size=size))
         with self._lock:
             self._remember(entry, learnt)
         return learnt
@@ -119,7 +121,7 @@ class ReferencePins:
             return Pinned(replace(recorded, size=found.size), entry.digest)
         # Without anything that identifies the content, what is read from now on must not be mixed with what was read before.
         key = found.identity() if is_recorded(found) else Digest(secrets.token_bytes(len(entry.digest)))
-        return Pinned(replace(found, uri=recorded.uri), key)
+        return Pinned(replace(found, uri=recorded.uri), key, was_recorded=False)
 
 
 def _reference_of(entry: Entry) -> Reference:

@@ -24,6 +24,12 @@ _PARAMETERS = frozenset(
         "token",
         "access_token",
         "api_key",
+        "key",
+        "auth",
+        "jwt",
+        "hmac",
+        "hdnea",
+        "policy",
     }
 )
 #: In these, `?` and `@` are characters of a name like any other.

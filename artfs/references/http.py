@@ -22,6 +22,9 @@ from artfs.references.changed import DIGEST_PREFIX, is_recorded, is_weak, record
 from artfs.references.protocol import Fetched, Found
 from artfs.references.uri import basename_of, shown_uri
 
+#: A body that is read for its digest may break off so many times.
+_MOST_BREAKS = 3
+
 
 class HttpHome:
     """`client` is closed with it."""
@@ -67,6 +70,18 @@ class HttpHome:
         # Some servers say 0 for any content, as the answer to HEAD has no body.
         if answer is None or not answer.size or (digest and answer.etag is None):
             answer = self._client.get(uri)
+        for _ in range(_MOST_BREAKS):
+            try:
+                return self._facts(answer, digest=digest, always=always)
+            except ReferenceUnavailable:
+                if not answer.body.broke_off:
+                    raise
+            # Without an ETag nothing says that a rest belongs to what has come: all of it is read again.
+            answer = self._client.get(uri)
+        return self._facts(answer, digest=digest, always=always)
+
+    @staticmethod
+    def _facts(answer: HttpAnswer, *, digest: bool, always: bool) -> tuple[str | None, int | None, int | None]:
         try:
             needs_digest = digest and (always or answer.etag is None)
             if not needs_digest and answer.size is not None:

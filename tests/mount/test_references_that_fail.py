@@ -93,7 +93,11 @@ def test_content_that_changes_between_two_ranges_is_never_mixed(mounted: Mounted
     for file in files:
         assert errno_of_failure(lambda: os.pread(file.fileno(), 100, len(LARGE) - 100)) == "EIO"  # noqa: B023
         file.close()
-    assert '"two"' in told(recorded)
+    assert 'recorded ETag "one"' in told(recorded)
+    assert 'found first ETag "one"' in told(unsized)
+    assert "recorded" not in told(unsized)
+    for path in (recorded, unsized):
+        assert '"two"' in told(path)
 
 
 def test_a_reference_of_unknown_size_that_is_not_there_is_an_error_for_whoever_looks(mounted: Mounted, http_server: Nginx) -> None:

@@ -74,6 +74,14 @@ def test_a_body_that_breaks_off_while_it_is_recorded_is_an_error(web: References
     sentence(caught.value, url, f"broke off after 1000 of {len(DATA)} bytes", "try again")
 
 
+def test_a_body_that_breaks_off_while_it_is_recorded_is_read_again(web: References, faulty_http: FaultyHttp) -> None:
+    url = faulty_http.serve_in_turn("/a.bin", content(DATA, None), cut(DATA, 1000, None), cut(DATA, 10, None), content(DATA, None))
+    reference = only_reference(web, url)
+    assert faulty_http.methods() == ["HEAD", "GET", "GET", "GET"]
+    assert reference.size == len(DATA)
+    assert read(web, reference) == DATA
+
+
 def test_a_body_that_stops_coming_is_left_within_the_time(open_web: OpenWeb, faulty_http: FaultyHttp) -> None:
     url = faulty_http.serve("/a.bin", content(DATA))
     references = open_web(budget_s=0.4)
@@ -81,7 +89,7 @@ def test_a_body_that_stops_coming_is_left_within_the_time(open_web: OpenWeb, fau
     faulty_http.serve("/a.bin", lambda asked: replace(content(DATA)(asked), cut=100, stalls=True))
     with pytest.raises(ReferenceUnavailable) as caught:
         read(references, reference, 0, 1000)
-    sentence(caught.value, url, "bytes", "try again")
+    sentence(caught.value, url, "stopped coming after 100 of 1000 bytes", "stuck", "try again")
 
 
 def test_a_body_that_trickles_is_left_within_the_time(open_web: OpenWeb, faulty_http: FaultyHttp) -> None:

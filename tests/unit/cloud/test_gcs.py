@@ -12,6 +12,7 @@ from artfs.cloud.gcs import GcsClient
 from artfs.cloud.gcs_session import GcsSession
 from artfs.errors import AccessDenied, ConfigNotValid, TransientError
 from tests.servers.fake_gcs import FakeGcs
+from tests.servers.faulty_http import FaultyHttp
 from tests.unit.cloud.conftest import IMPATIENT, Place, SetEnviron
 
 
@@ -29,6 +30,23 @@ def test_without_credentials_google_itself_is_asked_anonymously(set_environ: Set
     assert session.endpoint == "https://storage.googleapis.com"
     session.store("bucket")
     session.close()
+
+
+def test_an_emulator_without_a_scheme_is_told(set_environ: SetEnviron) -> None:
+    set_environ({"STORAGE_EMULATOR_HOST": "127.0.0.1:4443"})
+    with pytest.raises(ConfigNotValid, match=r"STORAGE_EMULATOR_HOST=127.0.0.1:4443 .* write http://127.0.0.1:4443"):
+        GcsSession(IMPATIENT)
+
+
+def test_a_certificate_that_nobody_trusts_is_told(self_signed_https: FaultyHttp, set_environ: SetEnviron) -> None:
+    set_environ({"STORAGE_EMULATOR_HOST": self_signed_https.url})
+    client = GcsClient(IMPATIENT)
+    for call in (lambda: client.head("bucket", "key"), lambda: client.get("bucket", "key", 0, 10)):
+        with pytest.raises(
+            TransientError, match=r"certificate that is not trusted: self-signed certificate; .* REQUESTS_CA_BUNDLE"
+        ):
+            call()
+    client.close()
 
 
 def test_application_default_credentials_are_used(set_environ: SetEnviron, tmp_path: Path) -> None:

@@ -210,11 +210,24 @@ def test_a_certificate_that_nobody_trusts_is_one_sentence(self_signed_https: Fau
     set_environ({"AWS_ENDPOINT_URL": self_signed_https.url})
     client = S3Client(IMPATIENT)
     for call in (lambda: client.head("bucket", "key"), lambda: client.get("bucket", "key", 0, 10)):
-        with pytest.raises(TransientError, match="no secure connection can be made") as caught:
+        with pytest.raises(
+            TransientError, match=r"certificate that is not trusted: self-signed certificate; .* AWS_CA_BUNDLE"
+        ) as caught:
             call()
         assert "\n" not in str(caught.value)
         assert self_signed_https.url in str(caught.value)
     assert not self_signed_https.asked
+
+
+def test_a_list_that_breaks_off_is_not_said_to_be_a_failure_of_the_server_alone(
+    faulty_http: FaultyHttp, set_environ: SetEnviron
+) -> None:
+    set_environ({"AWS_ENDPOINT_URL": faulty_http.url})
+    page = b'<?xml version="1.0"?><ListBucketResult><Name>bucket</Name><IsTruncated>false</IsTruncated></ListBucketResult>'
+    faulty_http.serve("/bucket", Reply(200, {"Content-Type": "application/xml"}, page[:70]))
+    with pytest.raises(TransientError, match="answered 500, or its answer broke off"):
+        list(S3Client(IMPATIENT).iter_objects("bucket", "folder/"))
+    assert len(faulty_http.asked) == IMPATIENT.attempts
 
 
 def test_a_certificate_that_aws_is_told_to_trust_is_trusted(self_signed_https: FaultyHttp, set_environ: SetEnviron) -> None:

@@ -116,6 +116,8 @@ def test_the_origin_is_who_answers(uri: str, origin: str) -> None:
         "https://h/k?X-Amz-Security-Token=t",
         "https://h/k?token=secret",
         "https://h/k?a=1&access_token=secret#x",
+        "https://h/k?Expires=1&Policy=secret&Key-Pair-Id=1",
+        *(f"https://h/k?a=1&{name}=secret" for name in ("key", "auth", "jwt", "hmac", "hdnea")),
         "https://user:secret@h/k",
         "https://secret@h/k",
         "ftp://user:secret@h/k",
