@@ -7,6 +7,7 @@ import re
 
 from artfs.cloud.retry import TRANSIENT_STATUS, TryAgain, retry_after_s
 from artfs.errors import AccessDenied, ArtfsError, ConfigNotValid, NotFound, NotInstalled, StoreFull, TransientError
+from artfs.model.counted import counted
 
 #: Codes in answers of S3 servers that mean the credentials themselves, not what they allow. Of some of them the status is 400.
 NOT_VALID_CREDENTIALS = frozenset(
@@ -125,5 +126,5 @@ def of_status(uri: str, status: int, code: str, retry_after: str | None = None, 
         return unavailable(uri, words, verb)
     wait_s = retry_after_s(retry_after)
     if wait_s:
-        words += f", and asks to be left alone for {wait_s:.0f} seconds"
+        words += f", and asks to be left alone for {counted(round(wait_s), 'second')}"
     return TryAgain(unavailable(uri, words, verb), wait_s)

@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as HttpTimeout
 
 from artfs.cloud.http_errors import breaks_protocol, ended_early, stalled, too_slow
+from artfs.model.counted import counted
 
 _PIECE = 256 << 10
 #: Beyond, nanoseconds do not fit into 64 bits.
@@ -81,7 +82,7 @@ class HttpBody(Iterator[bytes]):
             raise too_slow(self._uri, self.received, self._budget.spent_s)
         if self._expected is not None and self.received > self._expected:
             self.close()
-            raise breaks_protocol(self._uri, f"it sends more than the {self._expected} bytes that it promised")
+            raise breaks_protocol(self._uri, f"it sends more than the {counted(self._expected, 'byte')} that it promised")
         return piece
 
     def _read(self) -> bytes:
@@ -171,5 +172,5 @@ def check_range(uri: str, response: BaseHTTPResponse, offset: int, length: int |
         raise breaks_protocol(uri, f"it answers a request for {asked} with {text.strip()!r}")
     promised = length_of(response)
     if promised is not None and promised != count:
-        raise breaks_protocol(uri, f"it answers with {promised} bytes and calls them {text.strip()!r}")
+        raise breaks_protocol(uri, f"it answers with {counted(promised, 'byte')} and says {text.strip()!r}")
     return count, total

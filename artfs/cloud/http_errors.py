@@ -10,6 +10,7 @@ from urllib3 import exceptions as http
 
 from artfs.cloud.retry import TRANSIENT_STATUS
 from artfs.errors import AccessDenied, ArtfsError, NotFound, ReferenceUnavailable, UserError
+from artfs.model.counted import counted
 from artfs.model.secret_uris import has_secret, shown_uri
 
 
@@ -33,7 +34,8 @@ def translate_status(uri: str, status: int, wait_s: float | None = None) -> Artf
 
 def leads_in_a_circle(uri: str, last: str, hops: int) -> ReferenceUnavailable:
     return ReferenceUnavailable(
-        f"{shown_uri(uri)} was redirected {hops} times and no content came, the last time to {shown_uri(last)}: check the address"
+        f"{shown_uri(uri)} was redirected {counted(hops, 'time')} and no content came, the last time to {shown_uri(last)}: "
+        "check the address"
     )
 
 
@@ -49,19 +51,21 @@ def breaks_protocol(uri: str, what: str) -> ReferenceUnavailable:
 
 
 def ended_early(uri: str, received: int, expected: int | None) -> ReferenceUnavailable:
-    promised = "" if expected is None else f" of {expected}"
-    return ReferenceUnavailable(f"{shown_uri(uri)} broke off after {received}{promised} bytes: try again")
+    return ReferenceUnavailable(f"{shown_uri(uri)} broke off after {_arrived(received, expected)}: try again")
 
 
 def stalled(uri: str, received: int, expected: int | None) -> ReferenceUnavailable:
-    promised = "" if expected is None else f" of {expected}"
     return ReferenceUnavailable(
-        f"{shown_uri(uri)} stopped coming after {received}{promised} bytes: its server is stuck; try again later"
+        f"{shown_uri(uri)} stopped coming after {_arrived(received, expected)}: its server is stuck; try again later"
     )
 
 
+def _arrived(received: int, expected: int | None) -> str:
+    return counted(received, "byte") if expected is None else f"{received} of {counted(expected, 'byte')}"
+
+
 def too_slow(uri: str, received: int, waited_s: float) -> ReferenceUnavailable:
-    return ReferenceUnavailable(f"{shown_uri(uri)} sent only {received} bytes in {waited_s:.0f} s: try again later")
+    return ReferenceUnavailable(f"{shown_uri(uri)} sent only {counted(received, 'byte')} in {waited_s:.0f} s: try again later")
 
 
 def may_pass(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from artfs.content.reference_pins import Pinned
 from artfs.errors import ReferenceChanged, ReferenceUnavailable
+from artfs.model.counted import counted
 from artfs.references.changed import reference_changed
 from artfs.references.protocol import Fetched, Piece
 from artfs.references.references import References
@@ -126,7 +127,7 @@ def _of(pinned: Pinned, error: ReferenceChanged) -> ReferenceChanged:
 def wrong_size(pinned: Pinned, found: int) -> ReferenceChanged:
     known = pinned.reference.size
     error = reference_changed(
-        pinned.reference, f"more than {known} bytes" if known is not None and found > known else f"{found} bytes"
+        pinned.reference, f"more than {counted(known, 'byte')}" if known is not None and found > known else counted(found, "byte")
     )
     return _of(pinned, error)
 
