@@ -11,7 +11,7 @@
 | 6    | the store or the registry did not answer: may work when tried again        |
 | 7    | versions are read-only                                                     |
 | 8    | no space is left                                                           |
-| 9    | the home of a reference, or the store, does not allow it                   |
+| 9    | the home of a reference, the store or the registry does not allow it       |
 | 70   | a defect of artfs                                                          |
 | 130  | interrupted with Ctrl-C                                                    |
 | 141  | the reader of the output went away                                         |

@@ -69,6 +69,8 @@ class Retry(Enum):
     ONCE = auto()
     #: The server cannot be reached: worth trying while it may be coming back.
     WHEN_BACK = auto()
+    #: The server is there, and says that it is starting: as above, and for who has not reached it before, too.
+    WHEN_STARTED = auto()
     #: Somebody else was in the way: worth trying until the patience ends.
     PATIENTLY = auto()
 
@@ -226,7 +228,7 @@ class Database:
                 if isinstance(error, StatementError) and isinstance(error.orig, ArtfsError):
                     raise error.orig from None  # raised by a column type, which SQLAlchemy wraps
                 failure = self._explain(error)
-                is_open = worked and failure.retry in (Retry.ONCE, Retry.WHEN_BACK)
+                is_open = worked and failure.retry in (Retry.ONCE, Retry.WHEN_BACK, Retry.WHEN_STARTED)
                 if is_open and token and settlement is not None:
                     if self._settle(settlement, token, failure.error):
                         return result
@@ -241,6 +243,7 @@ class Database:
             return waited_s < self._patience_s
         if retry is Retry.NEVER:
             return False
+        self._was_reached = self._was_reached or retry is Retry.WHEN_STARTED
         # A process that has never reached the database has a wrong address as likely as a server that is away for a moment.
         waits = self._was_reached and _WAITS_FOR_OUTAGES.get() and waited_s < self._outage_patience_s
         return waits or (retry is Retry.ONCE and attempt == 0)

@@ -13,7 +13,7 @@ from sqlalchemy import URL, create_engine, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from artfs.errors import ConfigNotValid, IntegrityError, InternalError, RegistryUnavailable, StoreFull
+from artfs.errors import AccessDenied, ConfigNotValid, IntegrityError, InternalError, RegistryUnavailable, StoreFull
 from artfs.registry.database import OUTAGE_PATIENCE_S, PATIENCE_S, Database, Failure, Retry
 from artfs.registry.migrations import ensure_still_newest
 from artfs.registry.settlement import TokenSettlement
@@ -45,10 +45,12 @@ _DAMAGED = frozenset({"XX001", "XX002"})
 _FULL = "53100"
 #: Classes: connection exception, authorisation, no such database, insufficient resources, operator intervention, system error.
 _UNAVAILABLE = ("08", "28", "3D", "53", "57", "58")
-#: Starting up, shutting down, killed by an administrator, too many connections: over in a moment.
-_AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
-#: Not allowed to use the table; the server only takes reads.
-_FORBIDDEN = frozenset({"42501", "25006"})
+#: Shutting down, killed by an administrator, too many connections: over in a moment.
+_AWAY = frozenset({"57P01", "57P02", "53300"})
+#: Not allowed to use the table or to make one; the server only takes reads.
+_FORBIDDEN, _READ_ONLY = "42501", "25006"
+#: The driver gives no code for a connection that was refused, only what the server said: it is starting or ending (57P03).
+_NOT_NOW, _STARTING = "57P03", ("system is starting up", "system is shutting down", "system is in recovery", "not yet accepting")
 
 
 def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
@@ -124,7 +126,8 @@ def _check_alive(connection: Any, record: Any, proxy: Any) -> None:
 def _explain(error: Exception, name: str) -> Failure:
     cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
     state: str = getattr(cause, "sqlstate", None) or ""
-    said = " ".join(str(cause).split())
+    # Without the statement, where the server says what is wrong.
+    said = " ".join((getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause)).split())
     if state in _IN_THE_WAY:
         text = f"the registry {name} was too busy with the same rows: try again"
         return Failure(RegistryUnavailable(text), Retry.PATIENTLY)
@@ -133,14 +136,20 @@ def _explain(error: Exception, name: str) -> Failure:
         return Failure(IntegrityError(f"the registry {name} is damaged ({said}): restore it from a backup"))
     if state == _FULL:
         return Failure(StoreFull(f"no space is left for the registry {name}: free some on its server and try again"))
-    if state in _FORBIDDEN:
-        return Failure(RegistryUnavailable(f"the registry {name} cannot be written ({said}): check the rights of its user"))
+    if state == _FORBIDDEN:
+        text = f"the registry {name} does not allow its user what artfs needs ({said}): have it granted, or name another user"
+        return Failure(AccessDenied(text))
+    if state == _READ_ONLY:
+        text = f"the registry {name} cannot be written ({said}): give the address of the server that takes changes"
+        return Failure(RegistryUnavailable(text))
     if isinstance(error, PoolTimeout):
         return Failure(RegistryUnavailable(f"too many threads use the registry {name} at once: try again"))
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     unreachable = not state and any(kind.__name__ == "OperationalError" for kind in type(cause).__mro__)
     if lost or unreachable or state.startswith(_UNAVAILABLE):
         text = f"the registry {name} did not answer as it should ({said}): check that the server runs and the address is right"
+        if state == _NOT_NOW or (unreachable and any(words in said for words in _STARTING)):
+            return Failure(RegistryUnavailable(text), Retry.WHEN_STARTED)
         if lost:
             return Failure(RegistryUnavailable(text), Retry.ONCE)
         return Failure(RegistryUnavailable(text), Retry.WHEN_BACK if unreachable or state in _AWAY else Retry.NEVER)

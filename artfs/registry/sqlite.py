@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import StatementError
 
 from artfs.config import make_private_folder
-from artfs.errors import IntegrityError, InternalError, RegistryUnavailable, StoreFull
+from artfs.errors import AccessDenied, IntegrityError, InternalError, RegistryUnavailable, StoreFull
 from artfs.registry.database import PATIENCE_S, Database, Failure, Retry
 from artfs.registry.migrations import ensure_still_newest
 
@@ -71,9 +71,7 @@ def _explain(error: Exception, path: Path) -> Failure:
         case sqlite3.SQLITE_FULL:
             return Failure(_full(path))
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
-            return Failure(
-                RegistryUnavailable(f"the registry {path} cannot be written: check the permissions of it and its folder")
-            )
+            return Failure(AccessDenied(f"the registry {path} cannot be written: check the permissions of it and its folder"))
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_IOERR:
             if _is_read_only(path):
                 return Failure(

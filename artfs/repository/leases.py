@@ -20,7 +20,7 @@ import threading
 from collections import deque
 from typing import Protocol
 
-from artfs.errors import LeaseLost, TransientError
+from artfs.errors import ArtfsError, LeaseLost
 from artfs.fork_hook import watch_forks
 from artfs.model.entry import LeaseId
 from artfs.model.records import LeaseRecord
@@ -100,7 +100,7 @@ class LeaseKeeper:
         self.release(lease)
         try:
             self._table.end(lease)
-        except (TransientError, LeaseLost) as error:
+        except ArtfsError as error:  # it is away, of a newer schema by now, or takes no changes of this user any more
             logger.info("the lease %s could not be ended and will expire: %s", lease.hex(), error)
 
     def drop_later(self, lease: LeaseId) -> None:
@@ -155,7 +155,7 @@ class LeaseKeeper:
             # The commit is told when it commits. Here it may as well have been committed between the look and the heartbeat.
             logger.info("the lease %s is not extended any more: %s", lease.hex(), error)
             self.release(lease)
-        except TransientError as error:
+        except ArtfsError as error:
             logger.info("the lease %s could not be extended, trying again: %s", lease.hex(), error)
             return False
         except Exception:

@@ -32,6 +32,8 @@ class Relay:
         self._sockets: list[socket.socket] = [self._listener]
         self._threads: list[threading.Thread] = []
         self.fault = Fault.NONE
+        #: So many connections to come are told that the server is starting.
+        self.starting = 0
         #: What clients have sent, but for signs of life of those who listen.
         self.sent: list[bytes] = []
         self._start(self._accept)
@@ -60,6 +62,10 @@ class Relay:
         while True:
             try:
                 client, _ = self._listener.accept()
+                if self.starting:
+                    self.starting -= 1
+                    self._start(_say_starting, client)
+                    continue
                 server = socket.create_connection(self._backend)
             except OSError:
                 return
@@ -93,6 +99,15 @@ class Relay:
                 client.sendall(data)
         _break(client)
         _break(server)
+
+
+def _say_starting(client: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while len(client.recv(65536)) == 8:  # it asks for encryption
+            client.sendall(b"N")
+        fields = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+        client.sendall(b"E" + (4 + len(fields)).to_bytes(4) + fields)
+    _break(client)
 
 
 def _break(connection: socket.socket) -> None:

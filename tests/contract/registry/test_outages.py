@@ -108,6 +108,14 @@ def test_a_server_that_does_not_answer_is_given_up(relay: Relay, far: Registry) 
     assert writer.resolve("latest") == version
 
 
+def test_a_process_that_begins_waits_for_a_server_that_is_starting(relay: Relay, registry_url: str) -> None:
+    relay.starting = 3
+    opened = open_registry(relay.url(registry_url))
+    assert relay.starting == 0
+    assert Writer(opened).log(b"A").created
+    opened.close()
+
+
 def test_many_threads_share_a_bounded_number_of_connections(registry_url: str, registry: Registry) -> None:
     writer = Writer(registry)
     version = writer.log(b"A").version

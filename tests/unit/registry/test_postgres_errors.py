@@ -8,7 +8,7 @@ from psycopg import errors
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from artfs.errors import ArtfsError, IntegrityError, InternalError, RegistryUnavailable, StoreFull
+from artfs.errors import AccessDenied, ArtfsError, IntegrityError, InternalError, RegistryUnavailable, StoreFull
 from artfs.registry.database import Retry
 from artfs.registry.postgres import _explain
 
@@ -29,11 +29,13 @@ def wrapped(error: Exception, *, lost: bool = False) -> DBAPIError:
         (wrapped(errors.TooManyConnections()), RegistryUnavailable, Retry.WHEN_BACK),
         (wrapped(errors.InvalidPassword()), RegistryUnavailable, Retry.NEVER),
         (wrapped(errors.ReadOnlySqlTransaction()), RegistryUnavailable, Retry.NEVER),
-        (wrapped(errors.InsufficientPrivilege()), RegistryUnavailable, Retry.NEVER),
+        (wrapped(errors.InsufficientPrivilege()), AccessDenied, Retry.NEVER),
         (wrapped(errors.AdminShutdown(), lost=True), RegistryUnavailable, Retry.ONCE),
         (wrapped(psycopg.OperationalError("server closed the connection"), lost=True), RegistryUnavailable, Retry.ONCE),
         (wrapped(errors.ConnectionTimeout("connection timeout expired")), RegistryUnavailable, Retry.WHEN_BACK),
-        (wrapped(errors.CannotConnectNow()), RegistryUnavailable, Retry.WHEN_BACK),
+        (wrapped(errors.CannotConnectNow()), RegistryUnavailable, Retry.WHEN_STARTED),
+        (wrapped(psycopg.OperationalError("FATAL: the database system is starting up")), RegistryUnavailable, Retry.WHEN_STARTED),
+        (wrapped(psycopg.OperationalError('FATAL: role "nobody" does not exist')), RegistryUnavailable, Retry.WHEN_BACK),
         (wrapped(psycopg.OperationalError("connection refused")), RegistryUnavailable, Retry.WHEN_BACK),
         (wrapped(errors.UndefinedTable()), InternalError, Retry.NEVER),
         (wrapped(errors.UniqueViolation()), InternalError, Retry.NEVER),

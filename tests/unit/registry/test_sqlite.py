@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from artfs.errors import ArtfsError, ConfigNotValid, IntegrityError, RegistryUnavailable, StoreFull
+from artfs.errors import AccessDenied, ArtfsError, ConfigNotValid, IntegrityError, RegistryUnavailable, StoreFull
 from artfs.registry.open import Registry, open_registry
 from tests.contract.registry.writer import BIKE, Writer
 from tests.rights import small_disk
@@ -186,7 +186,7 @@ def test_folder_in_the_place_of_the_file_is_unavailable(path: Path) -> None:
 def test_file_that_may_not_be_written_is_unavailable(registry: Registry, path: Path) -> None:
     registry.close()
     path.chmod(0o400)
-    with pytest.raises(RegistryUnavailable, match="check the permissions"):
+    with pytest.raises(AccessDenied, match="check the permissions"):
         Writer(registry).log(b"A")
 
 
