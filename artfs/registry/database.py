@@ -215,6 +215,7 @@ class Database:
         began_s = time.monotonic()
         for attempt in itertools.count():
             worked, token = False, b""
+            asked_s = time.monotonic()
             try:
                 with self._gate.passing(), engine.connect() as connection, connection.begin():
                     result = work(connection)
@@ -232,20 +233,22 @@ class Database:
                 if is_open and token and settlement is not None:
                     if self._settle(settlement, token, failure.error):
                         return result
-                elif is_open or not self._may_retry(failure.retry, attempt, time.monotonic() - began_s):
+                elif is_open or not self._may_retry(failure.retry, attempt, time.monotonic() - began_s, time.monotonic() - asked_s):
                     # Lost during COMMIT, it may have been done: doing it again would be a second deed.
                     raise failure.error from error
             _pause(attempt)
         raise AssertionError("unreachable")
 
-    def _may_retry(self, retry: Retry, attempt: int, waited_s: float) -> bool:
+    def _may_retry(self, retry: Retry, attempt: int, waited_s: float, silent_s: float) -> bool:
         if retry is Retry.PATIENTLY:
             return waited_s < self._patience_s
         if retry is Retry.NEVER:
             return False
         self._was_reached = self._was_reached or retry is Retry.WHEN_STARTED
-        # A process that has never reached the database has a wrong address as likely as a server that is away for a moment.
-        waits = self._was_reached and _WAITS_FOR_OUTAGES.get() and waited_s < self._outage_patience_s
+        # A process that has never reached the database has a wrong address as likely as a server that is away for a moment;
+        # and one that is started anew refuses, and is not silent.
+        is_away = self._was_reached and silent_s < ANSWER_S.get()
+        waits = is_away and _WAITS_FOR_OUTAGES.get() and waited_s < self._outage_patience_s
         return waits or (retry is Retry.ONCE and attempt == 0)
 
     def _settle(self, settlement: Settlement, token: bytes, lost: ArtfsError) -> bool:

@@ -17,6 +17,8 @@ from tests.contract.registry.writer import BIKE, Writer
 from tests.servers.postgres import PostgresServer
 
 DEADLINE_S = 60
+#: What a client begins with.
+SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 
 
 @pytest.fixture
@@ -114,6 +116,19 @@ def test_a_process_that_begins_waits_for_a_server_that_is_starting(relay: Relay,
     assert relay.starting == 0
     assert Writer(opened).log(b"A").created
     opened.close()
+
+
+def test_a_server_that_is_silent_is_asked_once_more_even_by_who_waits_for_one_that_is_started_anew(
+    relay: Relay, far: Registry
+) -> None:
+    writer = Writer(far)
+    writer.log(b"A")
+    relay.fault = Fault.STALL
+    relay.sent.clear()
+    with hurried(0.3, waits=True), pytest.raises(RegistryUnavailable, match="check that the server runs"):
+        writer.resolve("latest")
+    assert relay.sent.count(SSL_REQUEST) == 1, "the beginnings of other connections"
+    relay.fault = Fault.NONE
 
 
 def test_many_threads_share_a_bounded_number_of_connections(registry_url: str, registry: Registry) -> None:
