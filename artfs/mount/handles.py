@@ -76,8 +76,9 @@ class HandleTable:
     def file(self, handle: int) -> OpenFile:
         return self._file(handle)[1]
 
-    def file_node(self, handle: int) -> Node:
-        return self._file(handle)[0]
+    def node(self, handle: int) -> Node:
+        """What the handle of a file or a directory is open on."""
+        return self._listings[handle].node if handle in self._listings else self._file(handle)[0]
 
     def _file(self, handle: int) -> tuple[Node, OpenFile]:
         try:

@@ -73,14 +73,14 @@ class ArtfsOperations(pyfuse3.Operations):
 
     def describe(self, handler: str, arguments: tuple[Any, ...]) -> str:
         """The path that a request is about."""
-        first = arguments[0] if arguments else ROOT_INO
+        first = arguments[0] if arguments and isinstance(arguments[0], int) else ROOT_INO  # statfs says no more than who asks
         if not HandleTable.is_inode(first):
-            return self.handles.file_node(first).where
+            return self.handles.node(first).where or "/"
         inode = self.inodes.get(first)
         where = inode.node.where if inode else f"inode {first}"
         if len(arguments) > 1 and isinstance(arguments[1], bytes) and handler != "write":
             where = f"{where}/{_text(arguments[1])}".lstrip("/")
-        return where
+        return where or "/"
 
     # inodes
 

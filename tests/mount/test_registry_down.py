@@ -50,12 +50,13 @@ def registry_state(mountpoint: Path) -> dict[str, Any]:
 def test_known_versions_are_served_while_postgresql_is_down(tmp_path: Path, source: Path, server: PostgresServer) -> None:
     place = SharedPlace(tmp_path, server.create_database())
     place.commit(source, aliases=["best"])
+    place.commit(source, "other")
     with place.mounted(expect_errors=True) as mountpoint:
         artifacts, known = sorted(os.listdir(mountpoint)), sorted(os.listdir(mountpoint / "data"))
         assert {"v0", "best", "latest"} <= set(known)
         assert registry_state(mountpoint) == {"reachable": True}
         server.kill()
-        assert sorted(os.listdir(mountpoint)) == artifacts == [".artfs", "data"]
+        assert sorted(os.listdir(mountpoint)) == artifacts == [".artfs", "data", "other"]
         assert sorted(os.listdir(mountpoint / "data")) == known
         for name in ("v0", "best", "latest"):  # none of them was opened before
             assert (mountpoint / "data" / name / "labels.csv").read_bytes() == FILES["labels.csv"]
@@ -63,6 +64,10 @@ def test_known_versions_are_served_while_postgresql_is_down(tmp_path: Path, sour
             os.stat(mountpoint / "data" / "v7")
         assert refused.value.errno == errno.EIO
         assert "did not answer" in (mountpoint / ".artfs" / "errors").read_text()
+        with pytest.raises(OSError, match="Input/output"):
+            os.listdir(mountpoint / "other")
+        paths = {line.split("\t")[1] for line in (mountpoint / ".artfs" / "errors").read_text().splitlines()}
+        assert paths == {"data/v7", "other"}
         state = registry_state(mountpoint)
         assert state["reachable"] is False
         assert "did not answer" in state["reason"]
