@@ -30,6 +30,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ _SETTINGS = ("entity", "project", "registry", "objects", "run_id", "memory", "ca
 _PLACES = "places"
 _SETTINGS_OF_A_PLACE = ("registry", "objects", "entity", "project")
 _PLACE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_SIZE = re.compile(r"([0-9]+)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,13 @@ class Config:
     state_dir: Path
     #: Not part of the hash, as a mapping has none: settings are keys of what is open.
     places: Mapping[str, Place] = field(default_factory=dict, hash=False)
+    #: What is wrong with those that cannot be used, which is nobody's business but of who names one.
+    broken_places: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def at(self, name: str) -> Config:
         """The settings in force at the place of that name. Cache, memos and logs stay this user's. Raises ConfigNotValid."""
+        if name in self.broken_places:
+            raise ConfigNotValid(self.broken_places[name])
         place = self.places.get(name)
         if place is None:
             known = f"the places there are: {', '.join(sorted(self.places))}" if self.places else "there are none so far"
@@ -134,7 +139,7 @@ def load_config(flags: Mapping[str, Any] | None = None, environ: Mapping[str, st
     config_dir, data_dir, cache_dir, state_dir = _folders(environ)
     path = config_dir / "config.toml"
     written = _read_file(path)
-    places = written.pop(_PLACES, {})
+    places, broken_places = _read_places(written.pop(_PLACES, {}), path)
     said = _read_settings(written, path, environ, flags or {})
     return Config(
         entity=_checked("entity", said, check_entity) or check_entity(_login_name()),
@@ -147,12 +152,13 @@ def load_config(flags: Mapping[str, Any] | None = None, environ: Mapping[str, st
         data_dir=data_dir,
         cache_dir=cache_dir,
         state_dir=state_dir,
-        places=_read_places(places, path),
+        places=places,
+        broken_places=broken_places,
     )
 
 
 def parse_size(text: str) -> int:
-    """Bytes meant by `64MiB`, `64M`, `1GB`, `4096`. `M` and `MiB` are powers of 1024, `MB` of 1000."""
+    """Bytes meant by `64MiB`, `64M`, `1.5GB`, `4096`. `M` and `MiB` are powers of 1024, `MB` of 1000."""
     match = _SIZE.fullmatch(text.strip())
     if not match:
         raise ConfigNotValid(f"{text!r} is not a size: write for example 512MiB or 2G")
@@ -160,7 +166,7 @@ def parse_size(text: str) -> int:
     decimal = unit and not binary and text.strip()[-1:].upper() == "B"
     power = " KMGT".index(unit.upper() or " ")
     factor: int = (1000 if decimal else 1024) ** power
-    return int(number) * factor
+    return int(Decimal(number) * factor)
 
 
 def _check_size(text: str) -> str:
@@ -195,10 +201,18 @@ def _read_settings(
     return said
 
 
-def _read_places(tables: Any, path: Path) -> dict[str, Place]:
+def _read_places(tables: Any, path: Path) -> tuple[dict[str, Place], dict[str, str]]:
+    """The places, and what is wrong with those that are none."""
     if not isinstance(tables, dict):
         raise ConfigNotValid(f"{_PLACES} in {path} is no table: write [places.NAME] above the settings of a place")
-    return {name: _read_place(name, table, path) for name, table in tables.items()}
+    places: dict[str, Place] = {}
+    broken: dict[str, str] = {}
+    for name, table in tables.items():
+        try:
+            places[name] = _read_place(name, table, path)
+        except ConfigNotValid as error:
+            broken[name] = str(error)
+    return places, broken
 
 
 def _read_place(name: str, table: Any, path: Path) -> Place:
@@ -212,7 +226,10 @@ def _read_place(name: str, table: Any, path: Path) -> Place:
     said = {f"places.{name}.{key}": _Said(value, f"in {path}") for key, value in table.items()}
     registry, objects = _checked(f"places.{name}.registry", said), _checked(f"places.{name}.objects", said)
     if registry is None or objects is None:
-        raise ConfigNotValid(f"the place {name} in {path} has no {'registry' if registry is None else 'objects'}: it needs both")
+        lacking, example = ("registry", "postgresql://db/artfs") if registry is None else ("objects", "s3://bucket/artfs")
+        raise ConfigNotValid(
+            f'the place {name} in {path} has no {lacking}: add a line such as {lacking} = "{example}" below [places.{name}]'
+        )
     return Place(
         registry=registry,
         objects=objects,

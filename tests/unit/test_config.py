@@ -85,19 +85,29 @@ def test_a_place_that_nobody_has_named_is_told_with_those_there_are(home: Path) 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("places = 3", "places in .*config.toml is no table"),
         ("[places]\nshared = 3", "the place shared in .*config.toml is no table"),
         ('[places."a b"]', "'a b' in .*config.toml is not a valid name of a place"),
         (SHARED + "colour = 1", "unknown setting 'colour' of the place shared in .*config.toml"),
-        ('[places.x]\nregistry = "sqlite:///r"', "the place x in .*config.toml has no objects"),
+        (
+            '[places.x]\nregistry = "sqlite:///r"',
+            'the place x in .*config.toml has no objects: add a line such as objects = "s3://bucket/artfs" below',
+        ),
         ('[places.x]\nobjects = "file:///o"', "the place x in .*config.toml has no registry"),
         (SHARED + 'entity = "a b"', "the setting places.shared.entity in .*config.toml cannot be used: 'a b'"),
         (SHARED + "project = [1]", "the setting places.shared.project in .*config.toml cannot be used"),
     ],
 )
-def test_what_is_wrong_with_a_place_is_told_with_its_setting(home: Path, text: str, told: str) -> None:
+def test_what_is_wrong_with_a_place_is_told_to_who_names_it_alone(home: Path, text: str, told: str) -> None:
     write_file(home, text)
+    config = load_config({}, {"ARTFS_HOME": str(home)})
+    (name,) = config.broken_places
     with pytest.raises(ConfigNotValid, match=told):
+        config.at(name)
+
+
+def test_places_that_are_no_table_are_told(home: Path) -> None:
+    write_file(home, "places = 3")
+    with pytest.raises(ConfigNotValid, match=r"places in .*config.toml is no table"):
         load_config({}, {"ARTFS_HOME": str(home)})
 
 
@@ -117,6 +127,7 @@ def test_a_home_that_cannot_be_is_told_with_its_variable(tmp_path: Path) -> None
 
 def test_sizes_are_read_as_they_are_written() -> None:
     assert [parse_size(text) for text in ("7", "1K", "1KiB", "1KB", "2 MiB", "1GB")] == [7, 1024, 1024, 1000, 2 << 20, 10**9]
+    assert [parse_size(text) for text in ("1.5GiB", "0.1KB", "2.0")] == [3 << 29, 100, 2]
 
 
 def test_a_private_folder_and_those_made_above_it_are_for_their_owner_alone(tmp_path: Path) -> None:
