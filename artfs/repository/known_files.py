@@ -148,7 +148,7 @@ class KnownFiles:
             self._has_told = True
             logger.warning(
                 "what names mean cannot be remembered for when the registry is away, as you may not use %s: make it yours again"
-                ' (sudo chown -R "$USER" %s), or set XDG_CACHE_HOME to a folder of your own',
+                ' (sudo chown -R "$USER" %s), or set ARTFS_HOME or XDG_CACHE_HOME to a folder of your own',
                 self._folder.parent,
                 self._folder.parent,
             )

@@ -76,7 +76,7 @@ class _Wanted:
 def warm_version(repository: Repository, version: VersionRecord, path: str = "", on_progress: OnShareDone | None = None) -> Warmed:
     """Fetch what is not here of the chunks of `version`, or of what is at or below `path`, and of the manifest.
 
-    UserError where the object store is on this machine, ConfigNotValid without a cache, EntryNotFound without such a path;
+    UserError where the object store is on this machine, ConfigNotValid without a usable cache, EntryNotFound without such a path;
     StoreFull when the cache cannot hold all of it, before content is fetched where the limit alone tells. What reading raises.
     `on_progress` is told the bytes that are here and those that shall be; the latter grow while the manifest is read.
     """
@@ -104,6 +104,7 @@ def _cache_of(repository: Repository, version: VersionRecord) -> DiskCache:
         )
     if repository.cache is None:
         raise ConfigNotValid("there is no cache, as cache_limit is 0: set it to a size, for example ARTFS_CACHE_LIMIT=10GiB")
+    repository.cache.ensure_usable()
     return repository.cache
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from artfs.config import Config
 from tests.cli.conftest import Artfs, Program
 from tests.mount.mounting import eventually
 from tests.servers.haproxy import HaProxy
@@ -114,3 +115,14 @@ def test_only_a_mount_of_one_version_can_be_warmed(far: Artfs, tmp_path: Path) -
         outcome = far.fails("mount", tmp_path / "mnt", *target, "--warm")
         assert outcome.code == 2
         assert "--warm fetches one version" in outcome.err
+
+
+def test_a_cache_that_cannot_be_used_is_told_once_with_what_to_do(far: Artfs, config: Config, tmp_path: Path) -> None:
+    config.cache_dir.mkdir(exist_ok=True)
+    config.chunk_cache_dir.write_bytes(b"mine")
+    for command in (("cache", "pin", "pets:v0"), ("cache", "clear"), ("cache", "verify"), ("warm", "pets:v0")):
+        told = far.fails(*command).err
+        assert told == f"artfs: nothing is kept in the cache {config.chunk_cache_dir}: it is a file: move it away\n"
+    told = far.run("mount", tmp_path / "absent").err
+    assert told.count("it is a file: move it away") == 1
+    assert "nothing is kept" not in far.run("mount", tmp_path / "absent", env={"ARTFS_OBJECTS": f"file://{tmp_path}"}).err

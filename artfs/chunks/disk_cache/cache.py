@@ -8,7 +8,6 @@ are not here. Any thread; a process that was forked from one that has a cache op
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import threading
@@ -21,7 +20,7 @@ from typing import Any
 from typing_extensions import Buffer
 
 from artfs.chunks.chunk_cache import ChunkCache
-from artfs.chunks.disk_cache.disk import Disk
+from artfs.chunks.disk_cache.disk import FULL, Disk
 from artfs.chunks.disk_cache.folder import FolderNotUsable, check_folder, make_folder
 from artfs.chunks.disk_cache.pin_list import PinList, read_pin_lists
 from artfs.chunks.disk_cache.pins import Pins
@@ -36,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 #: After something has failed, it is not tried again for so long.
 _PAUSE_S = 10.0
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DiskCache:
@@ -93,13 +91,15 @@ class DiskCache:
         """Keep the chunks, given as they are stored in their packs and verified already, if there is room within the limit (I7)."""
         try:
             shelf = self._open(make=True) if time.monotonic() >= self._paused_until_s else None
-            if shelf is not None:
+            if shelf is None:
+                self._counts.not_kept += len(chunks)
+            else:
                 shelf.keep(chunks)
         except FileNotFoundError:
             self._shelf = None
         except OSError as error:
             self._paused_until_s = time.monotonic() + _PAUSE_S
-            what = "its disk is full: make room there, or lower cache_limit" if error.errno in _FULL else str(error)
+            what = "its disk is full: make room there, or lower cache_limit" if error.errno in FULL else str(error)
             self._warn(f"the cache in {self.folder} cannot keep what is read ({what}); artfs goes on without")
 
     def reserve(self, size: int) -> object | None:
@@ -115,14 +115,21 @@ class DiskCache:
             return object()
 
     def facts(self) -> dict[str, Any]:
-        """Folder, limit, bytes used and what this process has done, for people and status.json."""
-        facts: dict[str, Any] = {"folder": str(self.folder), "limit": self.limit, "used": 0, "pinned": 0}
+        """Folder, limit, and what this process has done, for people and status.json; and bytes: those `used` on the disk, of which
+        some are `pinned`, and those that are `reserved` besides for what comes.
+        """
+        facts: dict[str, Any] = {"folder": str(self.folder), "limit": self.limit, "used": 0, "reserved": 0, "pinned": 0}
         with contextlib.suppress(OSError):
             contents = Room(self.folder, self.limit, self._disk).look()
             pinned = sum(segment.claim for segment in contents.segments.values() if segment.is_pinned)
-            facts.update(used=contents.used, pinned=pinned)
+            facts.update(used=contents.on_disk, reserved=max(0, contents.used - contents.on_disk), pinned=pinned)
         facts.update(asdict(self._counts))
         return facts
+
+    def ensure_usable(self) -> None:
+        """Raise ConfigNotValid where nothing can be kept in the folder, which is made if it is not there."""
+        with self._told():
+            self._ready()
 
     def pins(self) -> list[PinList]:
         """What is pinned. ConfigNotValid, as the methods below, when the folder cannot be used."""
@@ -179,6 +186,10 @@ class DiskCache:
         return Pins(self.folder, self._ready(), self._disk)
 
     def _ready(self) -> Shelf:
+        try:
+            self._make_folder()
+        except FolderNotUsable as error:  # told by who asked, not by a warning as well
+            raise ConfigNotValid(self._unusable(error)) from error
         self._paused_until_s = 0.0
         shelf = self._open(make=True)
         if shelf is None:
@@ -196,12 +207,12 @@ class DiskCache:
         except BlockingIOError as error:
             raise Busy(f"another process keeps the cache {self.folder} locked: try again later") from error
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 raise StoreFull(f"the disk of the cache {self.folder} is full: make room there") from error
             if isinstance(error, PermissionError):
                 raise ConfigNotValid(
                     f'you may not use the cache {self.folder}: make it yours again (sudo chown -R "$USER" {self.folder}), or set'
-                    " XDG_CACHE_HOME to a folder of your own"
+                    " ARTFS_HOME or XDG_CACHE_HOME to a folder of your own"
                 ) from error
             raise ConfigNotValid(f"the cache {self.folder} cannot be used: {error}") from error
 
@@ -220,18 +231,26 @@ class DiskCache:
         if time.monotonic() < self._paused_until_s:
             return None
         try:
-            try:
-                check_folder(self.folder)
-            except FileNotFoundError:
-                if not make:
-                    return None
-            make_folder(self.folder)
-            return Shelf(self.folder, self.limit, self._disk, self._counts)
+            if self._make_folder(even_if_missing=make):
+                return Shelf(self.folder, self.limit, self._disk, self._counts)
         except FolderNotUsable as error:
             self._paused_until_s = time.monotonic() + _PAUSE_S
-            self._why = f"nothing is kept in the cache {self.folder}: {error}"
+            self._why = self._unusable(error)
             self._warn(self._why)
-            return None
+        return None
+
+    def _make_folder(self, *, even_if_missing: bool = True) -> bool:
+        """Make the folder what it must be; false if it is not there. Raises FolderNotUsable."""
+        try:
+            check_folder(self.folder)
+        except FileNotFoundError:
+            if not even_if_missing:
+                return False
+        make_folder(self.folder)
+        return True
+
+    def _unusable(self, error: FolderNotUsable) -> str:
+        return f"nothing is kept in the cache {self.folder}: {error}"
 
     def _warn(self, message: str) -> None:
         if message not in self._warned:

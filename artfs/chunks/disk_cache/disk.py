@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 
 from typing_extensions import Buffer
+
+#: What the system says where nothing more can be written.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Disk:

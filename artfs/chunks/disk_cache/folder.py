@@ -32,9 +32,9 @@ def check_folder(folder: Path) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise FolderNotUsable("it is a file: move it away")
     if found.st_uid != os.geteuid():
-        raise FolderNotUsable(f"it belongs to user {found.st_uid}: set XDG_CACHE_HOME to a folder of your own")
+        raise FolderNotUsable(f"it belongs to user {found.st_uid}: set ARTFS_HOME or XDG_CACHE_HOME to a folder of your own")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise FolderNotUsable("it cannot be written to: make it writable, or set XDG_CACHE_HOME to a folder that is")
+        raise FolderNotUsable("it cannot be written to: make it writable, or set ARTFS_HOME or XDG_CACHE_HOME to a folder that is")
 
 
 def make_folder(folder: Path) -> None:
@@ -48,5 +48,5 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise FolderNotUsable("the disk is full: make room there") from error
-        remedy = "make it a folder that you can write to, or set XDG_CACHE_HOME to another one"
+        remedy = "make it a folder that you can write to, or set ARTFS_HOME or XDG_CACHE_HOME to another one"
         raise FolderNotUsable(f"it cannot be made ({error.strerror}): {remedy}") from error

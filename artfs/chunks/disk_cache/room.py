@@ -44,11 +44,12 @@ _TABLES = {table_name(level): table_size(level) for level in range(MAX_LEVELS)}
 
 @dataclass(slots=True)
 class Contents:
-    """What was in the folder when it was looked at; `used` is what all of it counts for."""
+    """What was in the folder when it was looked at; `used` is what all of it counts for, `on_disk` the bytes of its blocks."""
 
     segments: dict[int, Segment] = field(default_factory=dict)
     reservations: dict[str, int] = field(default_factory=dict)
     used: int = _OVERHEAD
+    on_disk: int = 0
     newest: int = 0
 
     def __contains__(self, number: object) -> bool:
@@ -144,6 +145,15 @@ class Room:
         with self._locked():
             self._remove(segment, even_if_written=True)
 
+    def evict_oldest(self) -> bool:
+        """Give up the bytes of one segment, as the disk is full; false if none can be given up. Raises OSError."""
+        with self._locked():
+            for segment in _oldest_first(self.look()):
+                if segment.size and self._remove(segment):
+                    self.evicted += 1
+                    return True
+        return False
+
     def remove_all(self, *, pinned: bool) -> None:
         """Remove all segments, those with writers too: they notice. Raises OSError."""
         with self._locked():
@@ -160,6 +170,7 @@ class Room:
 
     def _count(self, file: os.DirEntry[str], contents: Contents) -> None:
         found = file.stat(follow_symlinks=False)
+        contents.on_disk += found.st_blocks * 512
         reserved = parse_reservation(file.name)
         if reserved is not None:
             contents.reservations[file.path] = reserved
@@ -209,10 +220,10 @@ class Room:
         """Evict until `size` more bytes are within the limit; false if that cannot be."""
         self._forget_void_ones(contents)
         excess = contents.used + size - self.limit
-        ordinary = [segment for segment in contents.segments.values() if not segment.is_pinned]
+        ordinary = _oldest_first(contents)
         if excess > sum(segment.claim for segment in ordinary):
             return False
-        for segment in sorted(ordinary, key=lambda segment: (segment.mtime_ns, segment.number)):
+        for segment in ordinary:
             if contents.used + size <= self.limit:
                 break
             if self._remove(segment):
@@ -239,3 +250,9 @@ class Room:
         self._disk.truncate(file.descriptor, 0)
         self._disk.unlink(segment.path)
         return True
+
+
+def _oldest_first(contents: Contents) -> list[Segment]:
+    """The segments that may be evicted, those used least recently first."""
+    ordinary = [segment for segment in contents.segments.values() if not segment.is_pinned]
+    return sorted(ordinary, key=lambda segment: (segment.mtime_ns, segment.number))

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from typing_extensions import Buffer
 
 from artfs.chunks.codec import decode_chunk
-from artfs.chunks.disk_cache.disk import Disk
+from artfs.chunks.disk_cache.disk import FULL, Disk
 from artfs.chunks.disk_cache.index import Index, Place
 from artfs.chunks.disk_cache.room import Contents, Room
 from artfs.chunks.disk_cache.segment import MAX_BATCH, RECORD_SIZE, Segment, Writer, read_record, read_stored, record_size
@@ -104,15 +104,24 @@ class Shelf:
             here = self.find_here(new)
             left = [chunk for digest, chunk in new.items() if digest not in here]
             while left:
-                writer = self._ready_writer(record_size(left[0][0]))
-                if writer is None:
-                    self._counts.not_kept += len(left)
-                    return
-                count = fitting(left, writer.room)
-                if not self.append(writer, left[:count]):
-                    self._counts.not_kept += count
-                writer.let_go()
-                left = left[count:]
+                try:
+                    left = left[self._keep_first(left) :]
+                except OSError as error:
+                    if error.errno not in FULL or not self.room.evict_oldest():
+                        self._counts.not_kept += len(left)
+                        raise
+
+    def _keep_first(self, chunks: Chunks) -> int:
+        """Keep some of the chunks, or find that there is no room; how many were dealt with. Raises OSError."""
+        writer = self._ready_writer(record_size(chunks[0][0]))
+        if writer is None:
+            self._counts.not_kept += len(chunks)
+            return len(chunks)
+        count = fitting(chunks, writer.room)
+        if not self.append(writer, chunks[:count]):
+            self._counts.not_kept += count
+        writer.let_go()
+        return count
 
     def append(self, writer: Writer, chunks: Chunks) -> bool:
         """Write chunks for which there is room, and enter them into the index; False if it has no room. Raises OSError."""

@@ -78,13 +78,13 @@ def command(
 
 
 def _show(config: Config, cache: DiskCache | None, *, as_json: bool) -> None:
-    facts: dict[str, Any] = {"folder": str(config.chunk_cache_dir), "limit": 0, "used": 0, "pinned": 0}
+    facts: dict[str, Any] = {"folder": str(config.chunk_cache_dir), "limit": 0, "used": 0, "reserved": 0, "pinned": 0}
     if cache is not None:
         facts = cache.facts()
     pins = [] if cache is None else _list_pins(config, cache)
     staging = _size_below(config.staging_dir)
     if as_json:
-        form = {key: facts[key] for key in ("folder", "limit", "used", "pinned")}
+        form = {key: facts[key] for key in ("folder", "limit", "used", "reserved", "pinned")}
         print_json({**form, "pins": [_pin_form(pin) for pin in pins], "staging": staging})
         return
     fields: list[tuple[str, Cell | list[str]]] = [
@@ -92,6 +92,7 @@ def _show(config: Config, cache: DiskCache | None, *, as_json: bool) -> None:
         ("limit", Size(facts["limit"])),
         ("used", Size(facts["used"])),
         ("pinned", Size(facts["pinned"])),
+        ("reserved, beside what is used", Size(facts["reserved"])),
         ("pins", [_described(pin) for pin in pins] or None),
         ("staging, beside the limit", Size(staging)),
     ]
@@ -150,6 +151,7 @@ def _clear(cache: DiskCache, *, pinned: bool, as_json: bool) -> None:
 
 
 def _pin(invocation: Invocation, cache: DiskCache, names: list[str], *, as_json: bool) -> None:
+    cache.ensure_usable()  # else who reads the manifest says so, too
     with open_repository(invocation.config) as repository:
         for name in names:
             version = repository.names.version(invocation.version(name))

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from artfs.chunks.disk_cache.open import open_disk_cache
 from artfs.cli.completion import complete_version
 from artfs.cli.context import current
 from artfs.cli.options import RunOption
-from artfs.cli.output import print_line
+from artfs.cli.output import print_line, print_warning
+from artfs.config import Config
+from artfs.errors import ArtfsError
 from artfs.mount.control import start_mount
 
 EXAMPLE = "artfs mount ./mnt pets:latest"
@@ -41,6 +44,7 @@ def command(
     Returns when the mount answers, and prints the mount point. What a run reads there is recorded as its inputs.
     """
     invocation = current(ctx)
+    _warn_of_cache(invocation.config)
     info = start_mount(
         invocation.config,
         mountpoint,
@@ -53,3 +57,15 @@ def command(
     )
     if not foreground:
         print_line(str(info.mountpoint))
+
+
+def _warn_of_cache(config: Config) -> None:
+    """What a mount says of its cache is in its log, where nobody looks who does not know that something is wrong."""
+    if config.objects.startswith("file://"):
+        return
+    cache = open_disk_cache(config.chunk_cache_dir, config.cache_limit)
+    if cache is not None:
+        try:
+            cache.ensure_usable()
+        except ArtfsError as error:
+            print_warning(str(error))

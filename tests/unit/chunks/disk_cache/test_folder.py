@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from artfs.chunks.disk_cache.cache import DiskCache
+from artfs.errors import ConfigNotValid
 from tests.unit.chunks.disk_cache.chunks import noise_chunks, refs_of
 
 pytestmark = pytest.mark.expected_logs("the cache")
@@ -87,6 +88,38 @@ def test_a_full_disk_makes_one_warning_and_what_is_kept_stays_readable(small_dis
     later = DiskCache(small_disk, 8 * MIB)
     later.put(CHUNKS[5:8])
     assert len(later.get(refs_of(CHUNKS[:8]))) == 8
+
+
+def test_what_a_full_disk_does_not_take_is_counted(small_disk: Path) -> None:
+    cache = DiskCache(small_disk, 8 * MIB)
+    for number in range(6):
+        cache.put(noise_chunks(10, 50_000, number))
+    facts = cache.facts()
+    assert facts["bytes_kept"] + 50_000 * facts["not_kept"] == 6 * 500_000
+    assert 0 < facts["used"] <= MIB < facts["used"] + facts["reserved"] <= 8 * MIB
+
+
+def test_on_a_full_disk_the_oldest_gives_way_though_the_limit_is_not_reached(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    subprocess.run(["mount", "-o", "remount,size=3m", str(small_disk)], check=True)
+    cache = DiskCache(small_disk, 32 * MIB)
+    for number in range(12):
+        chunks = noise_chunks(10, 50_000, number)
+        cache.put(chunks)
+        assert len(cache.get(refs_of(chunks))) == 10
+    assert cache.get(refs_of(noise_chunks(10, 50_000, 0))) == {}
+    assert cache.facts()["not_kept"] == 0
+    assert not caplog.records
+
+
+def test_who_asks_for_a_cache_that_cannot_be_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "cache"
+    folder.write_bytes(b"mine")
+    for ask in (DiskCache(folder, 8 * MIB).ensure_usable, DiskCache(folder, 8 * MIB).clear, DiskCache(folder, 8 * MIB).verify):
+        with pytest.raises(ConfigNotValid, match="move it away"):
+            ask()
+    assert not caplog.records
 
 
 def test_a_forked_process_does_not_write_where_its_parent_does(tmp_path: Path) -> None:
