@@ -69,6 +69,12 @@ class MemoryCache:
     def release(self, size: int) -> None:
         self._reserved -= size
 
+    def emptied(self) -> MemoryCache:
+        """An empty one in the place of this, with as much reserved."""
+        fresh = MemoryCache(self._limit)
+        fresh.reserve(self._reserved)
+        return fresh
+
     def _kept(self, data: Piece) -> tuple[Piece, int]:
         """What to keep for a piece of a buffer that is not here, and how long the buffer is: a copy where all of it has no room."""
         size = memoryview(_whole(data)).nbytes

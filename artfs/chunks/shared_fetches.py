@@ -6,7 +6,8 @@ Knows nothing of what it keeps: chunks under their digests, ranges of references
 One lock guards the cache and the table of fetches under way; it is never held while fetching. A fetch is entered under the same
 lock that has just found its keys neither cached nor under way, and is taken out under the lock that puts the result into the cache:
 so there is no moment at which two threads could both decide to fetch. Nobody waits for others before its own is fetched, so no two
-threads wait for each other; and nobody waits for ever: whose fellow takes longer than anything may take gives it up.
+threads wait for each other; and nobody waits for ever: whose fellow takes longer than anything may take gives it up. A forked child
+waits for nothing that its parent fetches.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 from artfs.chunks.memory_cache import MemoryCache
 from artfs.chunks.near import go_far
 from artfs.errors import TimedOut, TransientError
+from artfs.fork_hook import watch_forks
 from artfs.objectstore.protocol import Piece
 
 K = TypeVar("K", bound=Hashable)
@@ -49,6 +51,14 @@ class SharedFetches:
         self._cache = MemoryCache(memory)
         self._fetches: dict[Hashable, _Fetch] = {}
         self._lock = threading.Lock()
+        watch_forks(self)
+
+    def begin_anew_in_child(self) -> None:
+        """Nothing is under way. What is in memory stays, unless a thread of the parent was changing it in that moment."""
+        if not self._lock.acquire(blocking=False):
+            self._cache = self._cache.emptied()
+        self._lock = threading.Lock()
+        self._fetches = {}
 
     def get(self, wanted: Mapping[K, V], fetch: Callable[[dict[K, V]], Mapping[K, P]]) -> dict[K, P]:
         """The bytes under the keys of `wanted`. What nobody has or is fetching is given to `fetch`, at most once a call.
@@ -137,7 +147,7 @@ class SharedFetches:
         go_far()
         if not other.done.wait(self._patience_s):
             with self._lock:
-                # Its thread is stuck, or was left behind by a fork: the next one who asks shall not wait for it again.
+                # Its thread is stuck: the next one who asks shall not wait for it again.
                 for key in [key for key, entered in self._fetches.items() if entered is other]:
                     del self._fetches[key]
             raise TimedOut(f"what another reader is fetching has not come within {self._patience_s:g} s: try again later")

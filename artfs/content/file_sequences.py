@@ -26,6 +26,7 @@ from artfs.content.chunk_map import ChunkMap
 from artfs.content.prefetch import Pace
 from artfs.content.workers import Workers
 from artfs.errors import ArtfsError
+from artfs.fork_hook import watch_forks
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, Entry, Kind
 
@@ -88,14 +89,19 @@ class FileSequences:
         self._fetch = fetch
         self._map = chunk_map
         self._pace = pace
+        self._workers = Workers(pace.threads, "artfs-files-ahead")
+        self._closed = False
+        self.begin_anew_in_child()
+        watch_forks(self)
+
+    def begin_anew_in_child(self) -> None:
+        """Nothing is asked for, and nobody reads yet: the steps under way are those of the parent."""
         self._files: OrderedDict[Digest, _File] = OrderedDict()
         #: Those for which something was asked.
         self._sequences: OrderedDict[int, _Sequence] = OrderedDict()
-        self._workers = Workers(pace.threads, "artfs-files-ahead")
         self._steps = 0
         self._begun = 0
         self._lock = threading.Lock()
-        self._closed = False
 
     def note(self, entry: Entry, offset: int, end: int, following: Following) -> None:
         """Tell of a read of the file `entry` from `offset` to `end`."""

@@ -20,6 +20,7 @@ from functools import partial
 
 from artfs.content.workers import Workers
 from artfs.errors import ArtfsError
+from artfs.fork_hook import watch_forks
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +81,15 @@ class Prefetch:
     def __init__(self, pace: Pace = CHUNK_PACE) -> None:
         self._pace = pace
         self._workers = Workers(pace.threads, "artfs-read-ahead")
+        self._closed = False
+        self.begin_anew_in_child()
+        watch_forks(self)
+
+    def begin_anew_in_child(self) -> None:
+        """Nothing is asked for, and nobody reads yet: the steps under way are those of the parent."""
         self._streams: OrderedDict[Hashable, _Stream] = OrderedDict()
         self._steps = 0
         self._lock = threading.Lock()
-        self._closed = False
 
     def note(self, key: Hashable, offset: int, length: int, size: int, fetch: Callable[[int, int], object]) -> None:
         """Tell of a read of `length` bytes at `offset` of the file `key` of `size` bytes."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from typing_extensions import Buffer
 
+from artfs.fork_hook import watch_forks
 from artfs.objectstore.protocol import ObjectInfo, ObjectStore, Piece
 
 COUNTED = ("put", "get", "read_range", "size", "has", "delete", "iter_objects", "bytes_read", "bytes_written")
@@ -22,6 +23,11 @@ class MeteredStore:
     def __init__(self, inner: ObjectStore) -> None:
         self._inner = inner
         self._counts = dict.fromkeys(COUNTED, 0)
+        self.begin_anew_in_child()
+        watch_forks(self)
+
+    def begin_anew_in_child(self) -> None:
+        """Take a new lock, as a thread of the parent may have held it."""
         self._lock = threading.Lock()
 
     def counts(self) -> Mapping[str, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -153,3 +155,45 @@ def test_nothing_stays_entered_after_errors_of_any_kind() -> None:
     with pytest.raises(KeyError):
         shared.get(want("a"), lambda _: {})
     assert shared.get(want("a"), give()) == {"a": b"a" * 10}
+
+
+def test_a_forked_child_waits_for_nothing_that_its_parent_fetches() -> None:
+    shared = SharedFetches(1000, patience_s=0)
+    shared.get(want("a"), give())
+
+    def in_child() -> bool:
+        kept = shared.peek("a") == b"a" * 10
+        return kept and shared.get(want("b"), give()) == {"b": b"b" * 10}
+
+    def fetch(own: dict[str, None]) -> dict[str, bytes]:
+        assert passes_in_child(in_child)
+        return give()(own)
+
+    shared.get(want("b"), fetch)
+
+
+def test_a_forked_child_has_an_empty_memory_where_a_thread_was_changing_it() -> None:
+    shared = SharedFetches(100)
+    shared.get(want("a"), give())
+    shared.reserve(60)
+
+    def in_child() -> bool:
+        was_empty = shared.peek("a") is None
+        shared.get(want(*"bcdef"), give())
+        return was_empty and [key for key in "bcdef" if shared.peek(key)] == [*"cdef"]
+
+    with shared._lock:
+        assert passes_in_child(in_child)
+    assert shared.peek("a")
+
+
+def passes_in_child(check: Callable[[], bool]) -> bool:
+    """What `check` says in a forked child, which has 30 s."""
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        try:
+            os._exit(not check())
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from itertools import pairwise
 
@@ -130,3 +132,24 @@ def test_after_close_nothing_is_asked_for() -> None:
     for offset in range(0, 2 * MIB, 128 * KIB):
         prefetch.note("file", offset, 128 * KIB, 10 * MIB, fetched)
     assert fetched.ranges == []
+
+
+def test_a_forked_child_reads_ahead_whatever_its_parent_has_under_way() -> None:
+    prefetch, gate = Prefetch(), threading.Event()
+    for offset in range(0, 16 * MIB, 128 * KIB):
+        prefetch.note("file", offset, 128 * KIB, 100 * MIB, lambda _offset, _length: gate.wait(60))
+    with prefetch._lock:
+        child = os.fork()
+    if not child:
+        signal.alarm(30)
+        try:
+            fetched = Fetched()
+            for offset in range(0, MIB, 128 * KIB):
+                prefetch.note("file", offset, 128 * KIB, 100 * MIB, fetched)
+                wait_until_idle(prefetch)
+            os._exit(not fetched.ranges)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    gate.set()
+    prefetch.close()
