@@ -70,6 +70,9 @@ class ReferenceReader:
 
     def size(self, entry: Entry, *, anew: bool = False) -> int:
         """The size; its home is asked where it was not recorded, once unless `anew`. Raises what a home raises."""
+        known = None if anew else self.known_size(entry)
+        if known is not None:
+            return known  # also where the content has just failed to come
         with self._failures.asking(entry.digest):
             return self._sized(entry, self._pins.refresh(entry) if anew else self._pins.get(entry))[1]
 

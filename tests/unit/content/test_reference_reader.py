@@ -388,6 +388,28 @@ class TestFailures:
         assert reader.read(sized, 0, 10) == reader.read(unsized, 0, 10)
         reader.close()
 
+    def test_a_size_that_is_known_is_told_also_where_the_content_has_just_failed_to_come(
+        self, remote: Remote, tmp_path: Path
+    ) -> None:
+        now_s = [0.0]
+        reader = ReferenceReader(remote.references, SharedFetches(0), tmp_path / "spools", clock=lambda: now_s[0])
+        sized, unsized = remote.put("f", Endless(9 * MIB)), remote.unrecorded("f")
+        assert reader.size(unsized) == 9 * MIB
+
+        def stall(*_: object) -> None:
+            now_s[0] += 20
+            raise ReferenceUnavailable("its server stopped sending")
+
+        remote.home.on_fetch = stall
+        for entry in (sized, unsized):
+            with pytest.raises(ReferenceUnavailable):
+                reader.read(entry, 0, 10)
+            assert reader.size(entry) == 9 * MIB
+            with pytest.raises(ReferenceUnavailable):
+                reader.read(entry, 0, 10)
+        assert len(remote.home.fetches) == 2
+        reader.close()
+
     def test_a_failure_that_came_at_once_is_asked_for_again_at_once(self, remote: Remote, tmp_path: Path) -> None:
         reader = ReferenceReader(remote.references, SharedFetches(0), tmp_path / "spools", clock=lambda: 0.0)
         entry = remote.put("f", b"content")
