@@ -1,7 +1,8 @@
 """Hosts that do not answer are left alone for a while: whoever asks for many references of one would wait for each anew.
 
 A host is silent once it has not answered at two addresses, with no answer in between: one address at which it hangs does not speak
-for the others. A refusal is an answer, and so is any status. As soon as a host answers again, all is forgotten.
+for the others. A refusal is an answer, and so is any status. As soon as a host answers again, all is forgotten, and so it is when
+nobody has asked for a while.
 
 Any thread. There is no lock, as a fork may leave one held for ever: each step is one operation on a dict, and whoever comes between
 two of them asks once more than it had to.
@@ -21,6 +22,8 @@ V = TypeVar("V")
 
 #: For so long nobody asks a silent host.
 QUIET_S = 10.0
+#: Who asks later than this after the last silence has not heard of it: it was perhaps the network of another day.
+_REMEMBERED_S = 60.0
 #: Hosts that are remembered.
 _MOST = 4096
 
@@ -59,7 +62,8 @@ class SilentHosts:
                 self._answered(origin)
             elif self._answered_s.get(origin, begun_s) <= begun_s:
                 earlier = self._silent.get(origin)
-                is_known = earlier is not None and (earlier.is_known or earlier.uri != uri)
+                is_recent = earlier is not None and begun_s - earlier.since_s < _REMEMBERED_S
+                is_known = earlier is not None and is_recent and (earlier.is_known or earlier.uri != uri)
                 _remember(self._silent, origin, _Silence(uri, self._clock(), is_known))
             raise
         except Exception:

@@ -85,3 +85,11 @@ def test_a_host_that_comes_back_is_asked_soon_and_one_that_does_not_by_one_who_a
     assert "just not answered" in asking.ask(A[3])
     asking.now_s += 10
     assert asking.ask(A[2]) == asking.ask(A[3]) == "something"
+
+
+def test_silence_of_long_ago_does_not_make_one_address_speak_for_the_others(asking: Asking) -> None:
+    for uri in A[:2]:
+        asking.ask(uri, SILENCE)
+    asking.now_s += 3600
+    asking.ask(A[2], SILENCE)
+    assert asking.ask(A[3]) == "something"
