@@ -59,9 +59,7 @@ def command(
                 already = f", {format_size(warmed.size_before)} of it already before" if warmed.size_before else ""
                 print_note(f"{counted(warmed.files, 'file')}, {format_size(warmed.size)} on this machine{already}")
                 if warmed.references:
-                    print_note(
-                        f"{counted(warmed.references, 'reference')} stay where they are: artfs keeps nothing of them on disk"
-                    )
+                    print_note(f"{counted(warmed.references, 'reference')} left out: artfs keeps nothing of references on disk")
         follow_pins(repository)
     if as_json:
         print_json(forms)
