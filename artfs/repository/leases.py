@@ -97,11 +97,7 @@ class LeaseKeeper:
 
     def end(self, lease: LeaseId) -> None:
         """End `lease`: nothing stored under it will be committed. If the registry cannot be told now, the lease expires."""
-        self.release(lease)
-        try:
-            self._table.end(lease)
-        except ArtfsError as error:  # it is away, of a newer schema by now, or takes no changes of this user any more
-            logger.info("the lease %s could not be ended and will expire: %s", lease.hex(), error)
+        self._end(lease)
 
     def drop_later(self, lease: LeaseId) -> None:
         """End `lease` soon. For finalizers: takes no lock and calls no registry, as they run anywhere, even inside both."""
@@ -116,16 +112,30 @@ class LeaseKeeper:
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
-        while self._dropped:
-            self.end(self._dropped.popleft())
+        self._end_dropped()
 
     def _run(self) -> None:
         pause_s = self._interval_s
         while self._wait(pause_s):
-            while self._dropped:
-                self.end(self._dropped.popleft())
+            self._end_dropped()
             is_through = self._extend_all()
             pause_s = self._interval_s if is_through else min(self._interval_s, RETRY_S)
+
+    def _end_dropped(self) -> None:
+        """End those that were dropped. Where the registry cannot be told, the others are left to the next round, or expire."""
+        while self._dropped:
+            if not self._end(self._dropped.popleft()):  # asking for each would take as long for each
+                return
+
+    def _end(self, lease: LeaseId) -> bool:
+        """False when the registry could not be told."""
+        self.release(lease)
+        try:
+            self._table.end(lease)
+        except ArtfsError as error:  # it is away, of a newer schema by now, or takes no changes of this user any more
+            logger.info("the lease %s could not be ended and will expire: %s", lease.hex(), error)
+            return False
+        return True
 
     def _extend_all(self) -> bool:
         """False when the registry did not answer for one of them."""

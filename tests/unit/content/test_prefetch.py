@@ -134,6 +134,7 @@ def test_after_close_nothing_is_asked_for() -> None:
     assert fetched.ranges == []
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_reads_ahead_whatever_its_parent_has_under_way() -> None:
     prefetch, gate = Prefetch(), threading.Event()
     for offset in range(0, 16 * MIB, 128 * KIB):

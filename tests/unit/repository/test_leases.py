@@ -147,6 +147,21 @@ def test_registry_that_cannot_be_told_of_the_end_is_no_error(table: Table) -> No
     keeper.close()
 
 
+def test_registry_that_is_away_is_told_of_one_dropped_lease_and_not_of_each() -> None:
+    tried: list[LeaseId] = []
+
+    class Away(Table):
+        def end(self, lease: LeaseId) -> None:
+            tried.append(lease)
+            raise RegistryUnavailable("away")
+
+    keeper = LeaseKeeper(Away())
+    for _ in range(20):
+        keeper.drop_later(keeper.open("e"))
+    keeper.close()
+    assert len(tried) == 1
+
+
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forked_child_holds_no_lease_and_can_open_its_own(table: Table) -> None:
     keeper = LeaseKeeper(table, interval_s=0.005)
