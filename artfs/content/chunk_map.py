@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from artfs.content.pages import ChunkReader
 from artfs.errors import IntegrityError
+from artfs.fork_hook import watch_forks
 from artfs.model.chunk_list import decode_chunk_list
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, Content
@@ -50,6 +51,11 @@ class ChunkMap:
         # By identity: comparing two contents of a thousand references costs more than what this saves. The content is kept
         # beside its ends, so that its identity cannot be given to another meanwhile.
         self._ends: OrderedDict[int, tuple[Content, list[int]]] = OrderedDict()
+        self.begin_anew_in_child()
+        watch_forks(self)
+
+    def begin_anew_in_child(self) -> None:
+        """Take a new lock, as a thread of the parent may have held it."""
         self._lock = threading.Lock()
 
     def locate(self, content: Content, offset: int, length: int) -> list[Located]:

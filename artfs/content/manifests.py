@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from artfs.content.key_ranges import KeyRange, children, grandchildren, just, sort_key
 from artfs.content.pages import DEFAULT_CAPACITY, ChunkReader, Page, PageCache
 from artfs.errors import EntryNotFound, IntegrityError, PackMissing
+from artfs.fork_hook import watch_forks
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, Entry, Kind
 from artfs.model.manifest_root import PageRef, version_digest
@@ -165,6 +166,11 @@ class ManifestStore:
     def __init__(self, chunks: ChunkReader, capacity: int = DEFAULT_CAPACITY) -> None:
         self._pages = PageCache(chunks, capacity)
         self._manifests: OrderedDict[tuple[ChunkRef, FindRoot | None], Manifest] = OrderedDict()
+        self.begin_anew_in_child()
+        watch_forks(self)
+
+    def begin_anew_in_child(self) -> None:
+        """Take a new lock, as a thread of the parent may have held it."""
         self._lock = threading.Lock()
 
     @property

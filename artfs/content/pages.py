@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from artfs.errors import IntegrityError
+from artfs.fork_hook import watch_forks
 from artfs.model.digest import Digest
 from artfs.model.entry import ChunkRef, Entry
 from artfs.model.manifest_root import PageRef, decode_root
@@ -48,6 +49,11 @@ class PageCache:
         self._capacity = capacity
         self._pages: OrderedDict[Digest, tuple[Page, int]] = OrderedDict()
         self._weight = 0
+        self.begin_anew_in_child()
+        watch_forks(self)
+
+    def begin_anew_in_child(self) -> None:
+        """Take a new lock, as a thread of the parent may have held it."""
         self._lock = threading.Lock()
 
     @property
