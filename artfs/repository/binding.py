@@ -70,7 +70,8 @@ def ensure_bound(repository: Repository, *, dry_run: bool = False) -> None:
             f"the registry {_registry(repository)} keeps its bytes in another object store than {_store(repository)}:"
             " set ARTFS_OBJECTS to the one it was first used with"
         )
-    repository.bound.set()
+    if identity.store_id is not None:  # else who writes has yet to bind them
+        repository.bound.set()
 
 
 def ensure_still_bound(repository: Repository) -> None:

@@ -186,6 +186,18 @@ def test_a_process_that_died_between_both_marks_is_finished_by_the_next(tmp_path
         assert repository.registry.identity.get().store_id is not None
 
 
+def test_who_looked_at_a_bond_that_is_half_made_binds_when_he_writes(tmp_path: Path, source: Path) -> None:
+    objects = MemoryStore()
+    with open_over(settings(tmp_path), objects) as repository:
+        put(repository, source)
+    forget_store(settings(tmp_path))
+    with open_over(settings(tmp_path), objects) as repository:
+        ensure_bound(repository, dry_run=True)
+        assert repository.registry.identity.get().store_id is None
+        put(repository, source)
+        assert repository.registry.identity.get().store_id is not None
+
+
 def test_a_mark_that_was_lost_is_made_again_where_the_packs_are(tmp_path: Path, source: Path) -> None:
     objects = MemoryStore()
     with open_over(settings(tmp_path), objects) as repository:
