@@ -93,7 +93,8 @@ def assemble_repository(
     reserve = None if cache is None else cache.reserve
     threads = Workers(_FETCH_THREADS, "artfs-fetch") if metered.is_remote else None
     # Above what counts, so that requests are counted which are made twice.
-    store = HedgedStore(metered, Workers(_REQUEST_THREADS, "artfs-request")) if metered.is_remote else metered
+    requests = Workers(_REQUEST_THREADS, "artfs-request") if metered.is_remote else None
+    store = metered if requests is None else HedgedStore(metered, requests)
     chunks = ChunkStore(store, shared, kept, lambda refs: relocate_chunks(repository, refs), threads=threads)
     paces = far(config.memory) if metered.is_remote else NEAR
     repository = Repository(
@@ -107,5 +108,6 @@ def assemble_repository(
         leases=LeaseKeeper(registry.leases),
         names=KnownNames(registry, _known_files(config, cache)),
         cache=cache,
+        requests=requests,
     )
     return repository

@@ -16,6 +16,7 @@ from artfs.chunks.store import ChunkStore
 from artfs.config import Config
 from artfs.content.manifests import Manifest, ManifestStore
 from artfs.content.reader import ContentReader
+from artfs.content.workers import Workers
 from artfs.model.entry import ChunkRef
 from artfs.model.records import VersionRecord, VersionState
 from artfs.objectstore.metered import MeteredStore
@@ -56,6 +57,8 @@ class Repository:
     leases: LeaseKeeper
     names: KnownNames
     cache: DiskCache | None = None
+    #: Make the long reads from a remote store.
+    requests: Workers | None = None
     #: Set once it is known that registry and object store belong together (`binding`).
     bound: threading.Event = field(default_factory=threading.Event)
     #: Set while the mark in the store is this process's, and was not looked at again (`binding`).
@@ -75,6 +78,8 @@ class Repository:
         """
         self.reader.close()
         self.chunks.close()
+        if self.requests is not None:
+            self.requests.close(wait=False)
         self.references.close()
         self.names.close()
         self.leases.close()
