@@ -7,6 +7,7 @@ collection, lease, packs (by pack id); a deadlock that happens all the same is r
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import URL, create_engine, event
@@ -51,6 +52,8 @@ _AWAY = frozenset({"57P01", "57P02", "53300"})
 _FORBIDDEN, _READ_ONLY = "42501", "25006"
 #: The driver gives no code for a connection that was refused, only what the server said: it is starting or ending (57P03).
 _NOT_NOW, _STARTING = "57P03", ("system is starting up", "system is shutting down", "system is in recovery", "not yet accepting")
+#: What libpq asks back after each address at which nobody listens; what to do, we say ourselves.
+_HINT = re.compile(r"\n\s*Is the server running [^?]*\?")
 
 
 def open_postgres(url: URL, *, patience_s: float = PATIENCE_S) -> Database:
@@ -127,7 +130,8 @@ def _explain(error: Exception, name: str) -> Failure:
     cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
     state: str = getattr(cause, "sqlstate", None) or ""
     # Without the statement, where the server says what is wrong.
-    said = " ".join((getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause)).split())
+    words = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause)
+    said = " ".join(_HINT.sub("", words).split())
     if state in _IN_THE_WAY:
         text = f"the registry {name} was too busy with the same rows: try again"
         return Failure(RegistryUnavailable(text), Retry.PATIENTLY)

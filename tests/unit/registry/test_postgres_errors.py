@@ -49,3 +49,9 @@ def test_error_of_the_server_is_told_as_what_it_means(error: Exception, expected
     assert type(failure.error) is expected
     assert failure.retry is retry
     assert "postgresql://host/db" in str(failure.error)
+
+
+def test_what_the_driver_asks_back_is_left_out() -> None:
+    asked = "connection failed: Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?"
+    told = str(_explain(wrapped(psycopg.OperationalError(asked)), "postgresql://host/db").error)
+    assert "(connection failed: Connection refused): check that the server runs" in told
