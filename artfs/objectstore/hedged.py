@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -75,7 +75,12 @@ class HedgedStore:
 
     def read_range(self, key: str, offset: int, length: int) -> Piece:
         read = partial(self._inner.read_range, key, offset, length)
-        return read() if length < LEAST_LENGTH else self._read_in_time(partial(self._timed, read))
+        if length < LEAST_LENGTH:
+            return read()
+        try:
+            return self._read_in_time(partial(self._timed, read))
+        except CancelledError:  # the threads were let go of before one came to it
+            return read()
 
     def size(self, key: str) -> int:
         return self._inner.size(key)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 
@@ -14,6 +15,7 @@ from artfs.objectstore.hedged import LEAST_LENGTH, LEAST_REMEMBERED, MOST_AGAIN,
 from artfs.objectstore.memory import MemoryStore
 from tests.waiting import wait_until
 
+T = TypeVar("T")
 DATA = bytes(LEAST_LENGTH)
 AT_ONCE = 4
 
@@ -103,4 +105,19 @@ def test_small_requests_and_the_first_ones_are_made_once(slow: Slow, length: int
         wait_until(lambda: bool(slow.asked))
         slow.released.set()
         assert data.result() == DATA[:length]
+    assert slow.asked == ["packs/1"]
+
+
+class LetGo:
+    """Threads that were let go of before they came to what they were asked for."""
+
+    def submit(self, call: Callable[[], T], /) -> Future[T]:
+        del call
+        future: Future[T] = Future()
+        future.cancel()
+        return future
+
+
+def test_who_waits_for_a_thread_when_they_are_let_go_of_reads_by_itself(slow: Slow) -> None:
+    assert HedgedStore(slow, LetGo()).read_range("packs/1", 0, LEAST_LENGTH) == DATA
     assert slow.asked == ["packs/1"]
