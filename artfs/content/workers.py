@@ -56,7 +56,8 @@ class Workers:
             self._threads, self._calls, self._open = [], SimpleQueue(), 0
         try:
             while call := calls.get_nowait():
-                call[0].cancel()
+                if call[0].cancel():
+                    call[0].set_running_or_notify_cancel()  # else who waits in `wait` is not told
         except Empty:
             pass
         for _ in threads:

@@ -115,6 +115,7 @@ class LetGo:
         del call
         future: Future[T] = Future()
         future.cancel()
+        future.set_running_or_notify_cancel()
         return future
 
 
