@@ -4,8 +4,9 @@ Each home has slots of its own, so that one that does not answer takes up its ow
 wait for their turn, as long as answers come. Where none has come for a while, many that wait become a danger for others, as the
 kernel lets only so many reads out: all but a few are then refused at once. A server that has kept a request waiting for long, and
 has answered nobody meanwhile, is given less time until it answers again: a program that goes from file to file would wait for each.
-Where there is a pause, whoever comes within it after such a failure is refused at once too, and then one asks every so often. The
-kernel asks for one name of a directory at a time: all who wait there would otherwise wait one after the other.
+Where there is a pause, whoever comes within it is refused at once too when all slots have kept their requests waiting, or two one
+after the other did, and then one asks every so often. The kernel asks for one name of a directory at a time: all who wait there
+would otherwise wait one after the other. A single failure says nothing of the home: one object of it may be stuck.
 
 Runs on the event loop. `wait_for_turn` may be cancelled at its checkpoints only, and then holds nothing.
 """
@@ -26,8 +27,9 @@ _MOMENT_S = 0.1
 class HomeSlots:
     """The slots of one home. `refusal` makes the error for those who are refused, from the seconds for which nothing came.
 
-    More than `most_waiting` may not wait once nothing came for `stalled_s`. A request that fails after twice that makes it suspect,
-    and one that fails after `stalled_s` makes it silent: then one request in `pause_s` asks.
+    More than `most_waiting` may not wait once nothing came for `stalled_s`. A request that fails after twice that makes it suspect.
+    What fails after `stalled_s` makes it silent where all slots are taken, or something else did `stalled_s` ago: then one request
+    in `pause_s` asks.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class HomeSlots:
         self._pause_s = pause_s
         #: For how long nothing came when a request failed last; 0 where something has come since.
         self._silent_s = 0.0
+        #: When a request failed that had been kept waiting; None where something has come since.
+        self._failed_at: float | None = None
         self._ask_again = 0.0
         self.is_suspect = False
         self.waiting = 0
@@ -74,6 +78,7 @@ class HomeSlots:
             self._last_heard = self.last_answer
             self.is_suspect = False
             self._silent_s = 0.0
+            self._failed_at = None
 
     def _failed(self, begun: float) -> None:
         now = trio.current_time()
@@ -81,7 +86,10 @@ class HomeSlots:
             return
         if now - begun >= 2 * self._stalled_s:
             self.is_suspect = True
-        if now - begun >= self._stalled_s and self._pause_s:
+        if now - begun < self._stalled_s or not self._pause_s:
+            return
+        self._failed_at = now if self._failed_at is None else self._failed_at
+        if self.waiting >= self._limiter.total_tokens or now - self._failed_at >= self._stalled_s:
             self._silent_s, self._ask_again = now - begun, now + self._pause_s
 
     def _refusal_now(self) -> ArtfsError | None:
