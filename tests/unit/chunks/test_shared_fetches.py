@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +12,7 @@ import pytest
 
 from artfs.chunks.shared_fetches import SharedFetches
 from artfs.errors import IntegrityError, StoreUnavailable, TimedOut
+from tests.waiting import wait_until
 
 Wanted = Mapping[str, None]
 
@@ -30,12 +30,6 @@ def give(size: int = 10, asked: list[list[str]] | None = None) -> Callable[[dict
 
 def want(*keys: str) -> dict[str, None]:
     return dict.fromkeys(keys)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
 
 
 def test_what_is_there_is_not_fetched_again() -> None:
