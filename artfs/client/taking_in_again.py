@@ -17,6 +17,7 @@ from artfs.client.session import SESSION
 from artfs.content.ingest import Ingest
 from artfs.errors import IntegrityError, LeaseLost, SourceNotReadable
 from artfs.model.entry import Entry, Kind
+from artfs.repository.leased_ingest import leased
 from artfs.repository.places_of_now import with_places_of_now
 from artfs.repository.repository import Repository
 
@@ -34,6 +35,8 @@ def take_in_again(content: DraftContent) -> DraftContent:
     repository = SESSION.repository(content.config)
     ingest = SESSION.begin_ingest(content.config)
     try:
+        # What is on its way has to be there before it is read.
+        leased(content.ingest).store_no_more()
         lost = content.ingest.lease
         others = [entry for entry in content.entries if not any(pack.startswith(lost) for pack in entry.content.needed_packs())]
         fresh = {entry.path: entry for entry in with_places_of_now(repository, ingest, others)}

@@ -115,7 +115,7 @@ def test_gc_without_grace_beside_commits_and_deletions_never_takes_what_is_neede
             conflicts = sum(pool.map(work, range(3)))
         finally:
             stop.set()
-        assert collecting.result() > 1
+        assert collecting.result() > 0
     # Leases protect what commits in flight have found. Only one that begins while a pack is just being doomed may be refused.
     assert conflicts <= 12
     assert_sound(repository)
